@@ -1,0 +1,194 @@
+package v1alpha1
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// AcceleratorType is the kind of device that trains.
+//
+// +kubebuilder:validation:Enum=CPU;NvidiaGPU;TPU
+type AcceleratorType string
+
+// The accelerator types.
+const (
+	CPU       AcceleratorType = "CPU"
+	NvidiaGPU AcceleratorType = "NvidiaGPU"
+	TPU       AcceleratorType = "TPU"
+)
+
+// AcceleratorSpec is the device that trains and how nodes offer it.
+type AcceleratorSpec struct {
+	// type of device.
+	// +optional
+	// +kubebuilder:default=CPU
+	Type AcceleratorType `json:"type,omitempty"`
+
+	// devicesPerWorker is how many GPUs or TPU chips a pod gets. Unit: devices. Default: 1 GPU; the
+	// chips of a host of the TPU topology. Not for CPU.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=64
+	DevicesPerWorker *int32 `json:"devicesPerWorker,omitempty"`
+
+	// product of an NVIDIA GPU as the node label nvidia.com/gpu.product has it (GPU feature
+	// discovery), such as NVIDIA-H200, or as cloud.google.com/gke-accelerator has it (nvidia-…).
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`
+	Product string `json:"product,omitempty"`
+
+	// generation of the TPU: v3, v4, v5e, v5p or v6e.
+	// +optional
+	// +kubebuilder:validation:Enum=v3;v4;v5e;v5p;v6e
+	Generation string `json:"generation,omitempty"`
+
+	// topology of the TPU slice in chips, such as 2x2 (v3, v5e, v6e) or 2x2x1 (v4, v5p).
+	// +optional
+	// +kubebuilder:validation:MaxLength=16
+	// +kubebuilder:validation:Pattern=`^[0-9]{1,3}x[0-9]{1,3}(x[0-9]{1,3})?$`
+	Topology string `json:"topology,omitempty"`
+
+	// resourceName that pods request instead of nvidia.com/gpu or google.com/tpu.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	ResourceName string `json:"resourceName,omitempty"`
+
+	// tolerations instead of those for the resource's usual taint.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+}
+
+// CheckpointSpec says how often a stage's state is saved. A stage that is stopped saves besides.
+type CheckpointSpec struct {
+	// intervalSeconds between two checkpoints. Unit: seconds.
+	// +optional
+	// +kubebuilder:default=300
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=86400
+	IntervalSeconds int32 `json:"intervalSeconds,omitempty"`
+
+	// keep is how many checkpoints of a stage are kept, the newest ones.
+	// +optional
+	// +kubebuilder:default=2
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100
+	Keep int32 `json:"keep,omitempty"`
+}
+
+// OutputSpec says where a run's files are kept: claim (the default), or existingClaim.
+type OutputSpec struct {
+	// claim is a PersistentVolumeClaim that the operator makes for the run.
+	// +optional
+	Claim *ClaimSpec `json:"claim,omitempty"`
+
+	// existingClaim is the name of a PersistentVolumeClaim of the namespace; the run's files go to a
+	// directory of it that is named by the run's UID.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	ExistingClaim string `json:"existingClaim,omitempty"`
+}
+
+// ClaimRetention says what becomes of a claim when its run is deleted.
+//
+// +kubebuilder:validation:Enum=Retain;Delete
+type ClaimRetention string
+
+// The values of ClaimRetention.
+const (
+	ClaimRetain ClaimRetention = "Retain"
+	ClaimDelete ClaimRetention = "Delete"
+)
+
+// ClaimSpec is a PersistentVolumeClaim to make.
+type ClaimSpec struct {
+	// size of the volume. Default: 10Gi.
+	// +optional
+	Size *resource.Quantity `json:"size,omitempty"`
+
+	// storageClassName of the volume. Default: the cluster's default class.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	StorageClassName *string `json:"storageClassName,omitempty"`
+
+	// retention: Retain keeps the claim when the run is deleted, Delete deletes it with the run.
+	// Default: Retain.
+	// +optional
+	Retention ClaimRetention `json:"retention,omitempty"`
+}
+
+// RestartPolicy limits how often a failed stage is tried again. Disruptions (eviction, preemption,
+// drain, suspension) are not counted.
+type RestartPolicy struct {
+	// maxRestarts of the run's stages, all together.
+	// +optional
+	// +kubebuilder:default=3
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=1000
+	MaxRestarts *int32 `json:"maxRestarts,omitempty"`
+}
+
+// PodTemplate changes the trainer's pods.
+type PodTemplate struct {
+	// image of the trainer, any that keeps the trainer contract. Default: the operator's for the
+	// accelerator.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	Image string `json:"image,omitempty"`
+
+	// imagePullSecrets for the image.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
+
+	// labels added to the pods.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	Labels map[string]string `json:"labels,omitempty"`
+
+	// annotations added to the pods.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	Annotations map[string]string `json:"annotations,omitempty"`
+
+	// env adds variables to the trainer's container.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=64
+	Env []corev1.EnvVar `json:"env,omitempty"`
+
+	// nodeSelector that nodes must match.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+
+	// affinity of the pods.
+	// +optional
+	Affinity *corev1.Affinity `json:"affinity,omitempty"`
+
+	// tolerations besides the accelerator's.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=64
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+
+	// priorityClassName of the pods.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	PriorityClassName string `json:"priorityClassName,omitempty"`
+
+	// serviceAccountName of the pods. No token is mounted. Default: default.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	ServiceAccountName string `json:"serviceAccountName,omitempty"`
+
+	// resources of the trainer's container. The CPU limit is the number of threads. Default: requests
+	// and limits of 2 CPUs and requests of 2Gi for CPU training; 4 CPUs and 8Gi beside a GPU or TPU.
+	// +optional
+	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
+}

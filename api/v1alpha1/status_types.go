@@ -1,0 +1,264 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// SimCLRRunStatus is what the operator has observed.
+type SimCLRRunStatus struct {
+	// observedGeneration of the spec that this status speaks of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// conditions: Complete, Failed, Suspended, Progressing, Stalled, ResourcesFit.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	// +kubebuilder:validation:MaxItems=16
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// stage is the current stage's name, or Complete, Failed, Suspended.
+	// +optional
+	Stage string `json:"stage,omitempty"`
+	// progress of the current stage, such as "42%".
+	// +optional
+	Progress string `json:"progress,omitempty"`
+	// loss of the current stage's last step.
+	// +optional
+	Loss string `json:"loss,omitempty"`
+	// imagesPerSecond of the current stage.
+	// +optional
+	ImagesPerSecond string `json:"imagesPerSecond,omitempty"`
+	// eta is the time that the current stage still needs, such as "12m".
+	// +optional
+	ETA string `json:"eta,omitempty"`
+	// message of the condition that matters most now.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// restarts charged to restartPolicy.maxRestarts, of all stages.
+	// +optional
+	Restarts int32 `json:"restarts,omitempty"`
+
+	// stages of the run, in their order.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=32
+	Stages []StageStatus `json:"stages,omitempty"`
+
+	// results of the stages that are complete.
+	// +optional
+	Results *Results `json:"results,omitempty"`
+
+	// encoder that pretraining wrote.
+	// +optional
+	Encoder *EncoderStatus `json:"encoder,omitempty"`
+
+	// image of the trainer, fixed at the start.
+	// +optional
+	Image string `json:"image,omitempty"`
+	// contractVersion between operator and trainer, fixed at the start.
+	// +optional
+	ContractVersion int32 `json:"contractVersion,omitempty"`
+	// configHash is the SHA-256 of the resolved run in the ConfigMap that the trainer reads.
+	// +optional
+	ConfigHash string `json:"configHash,omitempty"`
+	// threads the trainer computes with, fixed at the start.
+	// +optional
+	Threads int32 `json:"threads,omitempty"`
+	// outputClaim is the PersistentVolumeClaim that holds the run's files.
+	// +optional
+	OutputClaim string `json:"outputClaim,omitempty"`
+}
+
+// StageState is where a stage is in its life.
+//
+// +kubebuilder:validation:Enum=Pending;Running;Suspended;Complete;Failed
+type StageState string
+
+// The stage states.
+const (
+	StagePending   StageState = "Pending"
+	StageRunning   StageState = "Running"
+	StageSuspended StageState = "Suspended"
+	StageComplete  StageState = "Complete"
+	StageFailed    StageState = "Failed"
+)
+
+// StageStatus is one stage of a run.
+type StageStatus struct {
+	// name of the stage: pretrain, linear-eval, or a finetuning entry's name.
+	// +required
+	// +kubebuilder:validation:MaxLength=14
+	Name string `json:"name,omitempty"`
+	// state of the stage.
+	// +optional
+	State StageState `json:"state,omitempty"`
+	// startTime of the first attempt.
+	// +optional
+	StartTime *metav1.Time `json:"startTime,omitempty"`
+	// finishTime of the last attempt.
+	// +optional
+	FinishTime *metav1.Time `json:"finishTime,omitempty"`
+	// workload is the name of the current attempt's Job.
+	// +optional
+	Workload string `json:"workload,omitempty"`
+	// attempts that were started.
+	// +optional
+	Attempts int32 `json:"attempts,omitempty"`
+	// chargedRestarts of this stage.
+	// +optional
+	ChargedRestarts int32 `json:"chargedRestarts,omitempty"`
+	// unchargedInRow is how many uncharged restarts there were since the last newer checkpoint.
+	// +optional
+	UnchargedInRow int32 `json:"unchargedInRow,omitempty"`
+	// progress as the trainer last told it.
+	// +optional
+	Progress *StageProgress `json:"progress,omitempty"`
+	// checkpoint that the trainer last wrote.
+	// +optional
+	Checkpoint *CheckpointStatus `json:"checkpoint,omitempty"`
+	// results of the stage, when it is complete.
+	// +optional
+	Results *Results `json:"results,omitempty"`
+	// lastFailure of an attempt.
+	// +optional
+	LastFailure *Failure `json:"lastFailure,omitempty"`
+}
+
+// StageProgress is how far a stage is.
+type StageProgress struct {
+	// phase: Preparing, Compiling, Training, Evaluating.
+	// +optional
+	Phase string `json:"phase,omitempty"`
+	// epoch that is being trained, from 1.
+	// +optional
+	Epoch int32 `json:"epoch,omitempty"`
+	// step that was last finished.
+	// +optional
+	Step int64 `json:"step,omitempty"`
+	// totalSteps of the stage.
+	// +optional
+	TotalSteps int64 `json:"totalSteps,omitempty"`
+	// percent of the stage's work that is done.
+	// +optional
+	Percent int32 `json:"percent,omitempty"`
+	// loss of the last step.
+	// +optional
+	Loss string `json:"loss,omitempty"`
+	// contrastiveAccuracy of the last step, in percent.
+	// +optional
+	ContrastiveAccuracy string `json:"contrastiveAccuracy,omitempty"`
+	// imagesPerSecond over the last seconds.
+	// +optional
+	ImagesPerSecond string `json:"imagesPerSecond,omitempty"`
+}
+
+// CheckpointStatus is the newest checkpoint of a stage.
+type CheckpointStatus struct {
+	// uri of the checkpoint.
+	// +optional
+	URI string `json:"uri,omitempty"`
+	// step after which it was saved.
+	// +optional
+	Step int64 `json:"step,omitempty"`
+	// savedAt is when.
+	// +optional
+	SavedAt *metav1.Time `json:"savedAt,omitempty"`
+	// resumedFrom is the step that the current attempt went on from.
+	// +optional
+	ResumedFrom *int64 `json:"resumedFrom,omitempty"`
+}
+
+// Failure is why an attempt ended.
+type Failure struct {
+	// pod that failed.
+	// +optional
+	Pod string `json:"pod,omitempty"`
+	// node it ran on.
+	// +optional
+	Node string `json:"node,omitempty"`
+	// exitCode of the trainer, by the trainer contract.
+	// +optional
+	ExitCode *int32 `json:"exitCode,omitempty"`
+	// reason in one word.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// message for a person.
+	// +optional
+	Message string `json:"message,omitempty"`
+	// charged says whether it counts against restartPolicy.maxRestarts: Charged or Uncharged.
+	// +optional
+	Charge string `json:"charge,omitempty"`
+	// time it was observed.
+	// +optional
+	Time *metav1.Time `json:"time,omitempty"`
+}
+
+// Results are accuracies on the test images, in percent with two decimals, such as "39.88".
+// results.json has the same structure.
+type Results struct {
+	// knnTop1 of the pretrained encoder's features.
+	// +optional
+	KNNTop1 string `json:"knnTop1,omitempty"`
+	// linearTop1 of linear evaluation.
+	// +optional
+	LinearTop1 string `json:"linearTop1,omitempty"`
+	// linearTop5 of linear evaluation.
+	// +optional
+	LinearTop5 string `json:"linearTop5,omitempty"`
+	// pretrainingLoss is the mean NT-Xent loss of the last epoch.
+	// +optional
+	PretrainingLoss string `json:"pretrainingLoss,omitempty"`
+	// finetune has an entry for each finetuning stage that is complete.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Finetune []FinetuneResult `json:"finetune,omitempty"`
+	// skippedImages that could not be decoded.
+	// +optional
+	SkippedImages int64 `json:"skippedImages,omitempty"`
+}
+
+// FinetuneResult is what one finetuning stage reached.
+type FinetuneResult struct {
+	// name of the stage.
+	// +required
+	Name string `json:"name,omitempty"`
+	// top1 accuracy.
+	// +optional
+	Top1 string `json:"top1,omitempty"`
+	// top5 accuracy.
+	// +optional
+	Top5 string `json:"top5,omitempty"`
+	// labels is how many labelled images were used.
+	// +optional
+	Labels int64 `json:"labels,omitempty"`
+}
+
+// EncoderStatus is where the encoder's files are.
+type EncoderStatus struct {
+	// uri is pvc://CLAIM/PATH of the directory with model.safetensors and config.json.
+	// +optional
+	URI string `json:"uri,omitempty"`
+	// sha256 of model.safetensors.
+	// +optional
+	SHA256 string `json:"sha256,omitempty"`
+}
+
+// The condition types of a SimCLRRun; docs/api/simclrrun.md has every reason.
+const (
+	// ConditionComplete: every stage is complete.
+	ConditionComplete = "Complete"
+	// ConditionFailed: the run ended without its results.
+	ConditionFailed = "Failed"
+	// ConditionSuspended: spec.suspend is true and no pod runs.
+	ConditionSuspended = "Suspended"
+	// ConditionProgressing: a stage trains or is about to.
+	ConditionProgressing = "Progressing"
+	// ConditionStalled: nothing will happen until a person acts.
+	ConditionStalled = "Stalled"
+	// ConditionResourcesFit: the scheduler found or could find a node.
+	ConditionResourcesFit = "ResourcesFit"
+)

@@ -1,0 +1,264 @@
+package v1alpha1
+
+// EncoderSpec is the ResNet f(·).
+type EncoderSpec struct {
+	// depth is the number of layers of the ResNet: 18 or 34.
+	// +optional
+	// +kubebuilder:default=18
+	// +kubebuilder:validation:Enum=18;34
+	Depth int32 `json:"depth,omitempty"`
+
+	// widthMultiplier scales every channel count, the stem's included (paper section 3).
+	// +optional
+	// +kubebuilder:default="1"
+	WidthMultiplier Decimal `json:"widthMultiplier,omitempty"`
+
+	// stem is the first layer. CIFAR: a 3×3 convolution of stride 1 without max pooling (paper appendix B.9).
+	// +optional
+	// +kubebuilder:default=CIFAR
+	// +kubebuilder:validation:Enum=CIFAR
+	Stem string `json:"stem,omitempty"`
+
+	// shortcut is where a block's shortcut is a projection. Torchvision: only where the shape changes.
+	// GoogleResearch: in the first block of every group.
+	// +optional
+	// +kubebuilder:default=Torchvision
+	// +kubebuilder:validation:Enum=Torchvision;GoogleResearch
+	Shortcut string `json:"shortcut,omitempty"`
+
+	// initialization draws the first weights of encoder and head. Reference: google-research/simclr's
+	// (variance scaling, the last gamma of each block 0, dense layers N(0, 0.01²)). PyTorch: the
+	// defaults of torch.nn.Conv2d and Linear, every gamma 1.
+	// +optional
+	// +kubebuilder:default=Reference
+	// +kubebuilder:validation:Enum=Reference;PyTorch
+	Initialization string `json:"initialization,omitempty"`
+}
+
+// ProjectionHeadSpec is g(·): dense, batch norm, ReLU, dense, batch norm.
+type ProjectionHeadSpec struct {
+	// type is the head's kind. NonLinear: one hidden layer as wide as h (paper section 4.2).
+	// +optional
+	// +kubebuilder:default=NonLinear
+	// +kubebuilder:validation:Enum=NonLinear
+	Type string `json:"type,omitempty"`
+
+	// dimension of z.
+	// +optional
+	// +kubebuilder:default=128
+	// +kubebuilder:validation:Minimum=2
+	// +kubebuilder:validation:Maximum=8192
+	Dimension int32 `json:"dimension,omitempty"`
+
+	// outputNormalization is the batch norm after the last layer. ScaleOnly: without beta, as in
+	// google-research/simclr. ScaleAndShift: with beta.
+	// +optional
+	// +kubebuilder:default=ScaleOnly
+	// +kubebuilder:validation:Enum=ScaleOnly;ScaleAndShift
+	OutputNormalization string `json:"outputNormalization,omitempty"`
+}
+
+// PretrainingSpec is the contrastive stage.
+type PretrainingSpec struct {
+	// epochs over the training images. 0 leaves the encoder as it was initialised. Default: 100.
+	// +optional
+	// +kubebuilder:default=100
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	Epochs *int32 `json:"epochs,omitempty"`
+
+	// temperature τ of NT-Xent (paper equation 1). Default: "0.1" above 32 pixels, "0.5" at or below
+	// (paper appendix B.9).
+	// +optional
+	Temperature *Decimal `json:"temperature,omitempty"`
+
+	// optimizer: LARS, or SGD with Nesterov momentum; momentum is 0.9.
+	// +optional
+	// +kubebuilder:default=LARS
+	// +kubebuilder:validation:Enum=LARS;SGD
+	Optimizer string `json:"optimizer,omitempty"`
+
+	// learningRate before scaling by the batch size. Default: "0.3" above 32 pixels (with Linear
+	// scaling), "1" at or below (with None; google-research/simclr's README).
+	// +optional
+	LearningRate *Decimal `json:"learningRate,omitempty"`
+
+	// learningRateScaling: Linear multiplies the rate by batchSize/256, SquareRoot by √batchSize
+	// (paper section 2.2), None by 1. Default: Linear above 32 pixels, None at or below.
+	// +optional
+	// +kubebuilder:validation:Enum=Linear;SquareRoot;None
+	LearningRateScaling string `json:"learningRateScaling,omitempty"`
+
+	// warmupEpochs of linear warmup from 0, then cosine decay to 0. At most epochs.
+	// Default: 10, or a tenth of the epochs, whichever is less.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	WarmupEpochs *int32 `json:"warmupEpochs,omitempty"`
+
+	// weightDecay of all weights but batch norm and biases. Default: "1e-6" above 32 pixels (paper),
+	// "1e-4" at or below.
+	// +optional
+	WeightDecay *Decimal `json:"weightDecay,omitempty"`
+
+	// precision of the computation.
+	// +optional
+	// +kubebuilder:default=FP32
+	// +kubebuilder:validation:Enum=FP32
+	Precision string `json:"precision,omitempty"`
+
+	// seed of initialisation, augmentation and shuffling.
+	// +optional
+	// +kubebuilder:default=0
+	// +kubebuilder:validation:Minimum=0
+	Seed *int64 `json:"seed,omitempty"`
+
+	// batchNormStatistics: Global, over the whole batch (paper section 2.2).
+	// +optional
+	// +kubebuilder:default=Global
+	// +kubebuilder:validation:Enum=Global
+	BatchNormStatistics string `json:"batchNormStatistics,omitempty"`
+
+	// from takes the encoder from elsewhere instead of pretraining one.
+	// +optional
+	From *EncoderSource `json:"from,omitempty"`
+}
+
+// EncoderSource is an encoder that exists: exactly one of run and uri.
+type EncoderSource struct {
+	// run is the name of a SimCLRRun of the same namespace, whose pretrain stage is complete.
+	// +optional
+	// +kubebuilder:validation:MaxLength=30
+	Run string `json:"run,omitempty"`
+
+	// uri is pvc://CLAIM/PATH: a directory with model.safetensors and config.json as a run writes
+	// them to encoder/.
+	// +optional
+	// +kubebuilder:validation:MaxLength=512
+	URI string `json:"uri,omitempty"`
+}
+
+// KNNSpec is the weighted nearest-neighbour classification of features by cosine similarity.
+type KNNSpec struct {
+	// mode switches it. Default: Enabled where there are labels and a test split.
+	// +optional
+	Mode Mode `json:"mode,omitempty"`
+
+	// neighbors k that vote.
+	// +optional
+	// +kubebuilder:default=200
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000
+	Neighbors int32 `json:"neighbors,omitempty"`
+
+	// temperature t: a neighbour of similarity s has the weight exp(s/t).
+	// +optional
+	// +kubebuilder:default="0.1"
+	Temperature Decimal `json:"temperature,omitempty"`
+}
+
+// LinearMethod is how the linear classifier is trained.
+//
+// +kubebuilder:validation:Enum=SGD;LBFGS
+type LinearMethod string
+
+// The values of LinearMethod.
+const (
+	// LinearSGD is the paper's: SGD with Nesterov momentum on randomly cropped and flipped images.
+	LinearSGD LinearMethod = "SGD"
+	// LinearLBFGS is deterministic: L-BFGS on standardised features of un-augmented images.
+	LinearLBFGS LinearMethod = "LBFGS"
+)
+
+// LinearEvaluationSpec trains a linear classifier on the frozen encoder's h.
+type LinearEvaluationSpec struct {
+	// mode switches the stage. Default: Enabled where there are labels and a test split.
+	// +optional
+	Mode Mode `json:"mode,omitempty"`
+
+	// method that trains the classifier.
+	// +optional
+	// +kubebuilder:default=SGD
+	Method LinearMethod `json:"method,omitempty"`
+
+	// epochs of SGD. Default: 90 (paper appendix B.6); 100 at or below 32 pixels.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	Epochs *int32 `json:"epochs,omitempty"`
+
+	// batchSize of SGD. Unit: images. Default: the run's batchSize.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65536
+	BatchSize *int32 `json:"batchSize,omitempty"`
+
+	// learningRate of SGD, scaled by batchSize/256. Default: "0.1".
+	// +optional
+	LearningRate *Decimal `json:"learningRate,omitempty"`
+
+	// weightDecay: of SGD, default "0" (paper appendix B.6); of LBFGS the factor of the squared
+	// weights' sum in its objective, default "1e-4".
+	// +optional
+	WeightDecay *Decimal `json:"weightDecay,omitempty"`
+
+	// maxIterations of LBFGS. Default: 300.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	MaxIterations *int32 `json:"maxIterations,omitempty"`
+}
+
+// FinetuningFrom is where finetuning starts.
+//
+// +kubebuilder:validation:Enum=Pretrained;Scratch
+type FinetuningFrom string
+
+// The values of FinetuningFrom.
+const (
+	// FromPretrained starts with the run's encoder.
+	FromPretrained FinetuningFrom = "Pretrained"
+	// FromScratch starts with an encoder as it is initialised: the supervised baseline.
+	FromScratch FinetuningFrom = "Scratch"
+)
+
+// FinetuningSpec is one finetuning stage (paper appendix B.5).
+type FinetuningSpec struct {
+	// name of the stage.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=14
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	Name string `json:"name,omitempty"`
+
+	// labelFraction of the training images whose labels are used, the same share of each class and at
+	// least one: "0.01" for 1%. A smaller fraction's images are within a larger one's.
+	// +required
+	LabelFraction Decimal `json:"labelFraction,omitempty"`
+
+	// from is where the weights start.
+	// +optional
+	// +kubebuilder:default=Pretrained
+	From FinetuningFrom `json:"from,omitempty"`
+
+	// epochs. Default: 60 up to "0.01" of the labels, 30 above (paper appendix B.5).
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=100000
+	Epochs *int32 `json:"epochs,omitempty"`
+
+	// batchSize. Unit: images. At most the images used. Default: the run's batchSize, or all images
+	// used where they are fewer.
+	// +optional
+	// +kubebuilder:validation:Minimum=2
+	// +kubebuilder:validation:Maximum=65536
+	BatchSize *int32 `json:"batchSize,omitempty"`
+
+	// learningRate of SGD with Nesterov momentum, scaled by batchSize/256. Default: "0.05".
+	// +optional
+	LearningRate *Decimal `json:"learningRate,omitempty"`
+
+	// weightDecay. Default: "0".
+	// +optional
+	WeightDecay *Decimal `json:"weightDecay,omitempty"`
+}
