@@ -1,0 +1,98 @@
+// Package engine is the interface between the graph of a training step and what executes it.
+//
+// A Program is one gorgonia expression graph of trainer/op's pure operators, cut into segments that
+// run in order. engine/interp runs it naively in float64, engine/cpu with oneDNN.
+package engine
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+)
+
+// Tensor is a host value: float32, row-major, in the graph's logical layout (NCHW, OIHW).
+type Tensor struct {
+	Shape []int
+	Data  []float32
+}
+
+// NewTensor is a zero tensor of a shape.
+func NewTensor(shape ...int) Tensor {
+	return Tensor{Shape: shape, Data: make([]float32, Size(shape))}
+}
+
+// Scalar is a tensor of shape (1).
+func Scalar(v float32) Tensor { return Tensor{Shape: []int{1}, Data: []float32{v}} }
+
+// Size is the number of elements of a shape.
+func Size(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// Variable is an input that the executable keeps from run to run: a parameter, a momentum, running
+// statistics.
+type Variable struct {
+	Name string
+	Node *gorgonia.Node
+	// Next is the variable's value after a segment with Updates; nil where it is constant.
+	Next *gorgonia.Node
+}
+
+// Segment is a part of a program that runs at once.
+type Segment struct {
+	Name string
+	// Feeds are the input nodes that this segment is given; later segments see them too.
+	Feeds gorgonia.Nodes
+	// Fetches are the nodes whose values come back.
+	Fetches gorgonia.Nodes
+	// Updates: at the segment's end every variable takes the value of its Next.
+	Updates bool
+}
+
+// Program says what of a graph is to run. Segments run in their order within one step; what an
+// earlier one computed stays alive for later ones (the forward pass's activations, for the backward
+// pass). Only what fetches and Nexts need is computed.
+type Program struct {
+	Graph     *gorgonia.ExprGraph
+	Variables []Variable
+	Segments  []Segment
+}
+
+// Engine compiles programs.
+type Engine interface {
+	// Name of the engine, such as "cpu".
+	Name() string
+	// Compile plans a program. Variables are zero until they are Set.
+	Compile(Program) (Executable, error)
+	Close() error
+}
+
+// Executable is a compiled program with the values of its variables.
+type Executable interface {
+	// Run runs one segment; feeds and fetches are in the segment's order. Fetched tensors are valid
+	// until the next Run of any segment of a step that overwrites them: copy what must live longer.
+	Run(segment int, feeds ...Tensor) ([]Tensor, error)
+	// Get is a copy of a variable.
+	Get(variable string) (Tensor, error)
+	// Set copies a value into a variable.
+	Set(variable string, v Tensor) error
+	Close() error
+}
+
+// CheckFeeds is an error where feeds do not fit a segment's input nodes.
+func CheckFeeds(s Segment, feeds []Tensor) error {
+	if len(feeds) != len(s.Feeds) {
+		return fmt.Errorf("segment %s takes %d feeds, not %d", s.Name, len(s.Feeds), len(feeds))
+	}
+	for i, f := range feeds {
+		want := s.Feeds[i].Shape()
+		if len(f.Data) != Size(want) || len(f.Data) != Size(f.Shape) {
+			return fmt.Errorf("segment %s: feed %s has shape %v and %d values, not %v", s.Name, s.Feeds[i].Name(), f.Shape, len(f.Data), want)
+		}
+	}
+	return nil
+}
