@@ -1,0 +1,36 @@
+// Package optimizer has the learning-rate schedules and the updates of LARS and SGD as graph nodes.
+package optimizer
+
+import "math"
+
+// Schedule is the learning rate of a stage: linear warmup from 0 over WarmupSteps, then cosine decay to
+// 0 at TotalSteps (paper section 2.2; google-research/simclr model_util.py).
+type Schedule struct {
+	Peak        float64
+	WarmupSteps int64
+	TotalSteps  int64
+}
+
+// Rate is the learning rate of a step, counted from 0.
+func (s Schedule) Rate(step int64) float64 {
+	if step < s.WarmupSteps {
+		return s.Peak * float64(step) / float64(s.WarmupSteps)
+	}
+	if step >= s.TotalSteps {
+		return 0
+	}
+	done := float64(step-s.WarmupSteps) / float64(s.TotalSteps-s.WarmupSteps)
+	return s.Peak * 0.5 * (1 + math.Cos(math.Pi*done))
+}
+
+// Scaled is the peak learning rate for a batch size: Linear is rate·B/256, SquareRoot rate·√B (paper
+// section 2.2 and appendix B.1), None the rate itself.
+func Scaled(rate float64, scaling string, batchSize int) float64 {
+	switch scaling {
+	case "Linear":
+		return rate * float64(batchSize) / 256
+	case "SquareRoot":
+		return rate * math.Sqrt(float64(batchSize))
+	}
+	return rate
+}
