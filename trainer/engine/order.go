@@ -46,8 +46,10 @@ func Order(p Program, s Segment) (gorgonia.Nodes, error) {
 			}
 		}
 	}
-	for _, n := range roots {
-		if err := visit(n); err != nil {
+	// the last fetch first: of gradients in the parameters' order that is the last layer's, so that each
+	// weight's gradient is taken while what it needs is still in memory
+	for i := len(roots) - 1; i >= 0; i-- {
+		if err := visit(roots[i]); err != nil {
 			return nil, err
 		}
 	}

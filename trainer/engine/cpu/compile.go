@@ -1,0 +1,235 @@
+package cpu
+
+import (
+	"fmt"
+	"sort"
+	"unsafe"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/op"
+)
+
+// lowering turns a program's segments into steps.
+type lowering struct {
+	x      *executable
+	g      *gorgonia.ExprGraph
+	values map[*gorgonia.Node]*value
+	users  map[*gorgonia.Node]gorgonia.Nodes // of nodes that are computed
+	skip   map[*gorgonia.Node]bool           // computed as part of another node's kernel
+	norms  map[*gorgonia.Node]*normGrad      // batch norm's derivatives, by each node of the group
+	steps  []step
+}
+
+func compile(e *Engine, p engine.Program) (*executable, error) {
+	x := &executable{e: e, p: p, variables: map[string]variable{}, convs: map[convKey]unsafe.Pointer{}}
+	l := &lowering{x: x, g: p.Graph, values: map[*gorgonia.Node]*value{}, skip: map[*gorgonia.Node]bool{}}
+	for _, v := range p.Variables {
+		now := &value{shape: shapeOf(v.Node), block: 1, kept: true}
+		l.values[v.Node] = now
+		x.variables[v.Name] = variable{now: now}
+	}
+	orders, err := l.analyse()
+	if err != nil {
+		return x, err
+	}
+	for i, s := range p.Segments {
+		if err := l.segment(s, orders[i]); err != nil {
+			return x, fmt.Errorf("segment %s: %w", s.Name, err)
+		}
+	}
+	return x, l.plan()
+}
+
+// analyse finds what is computed, who uses it, and what is fused.
+func (l *lowering) analyse() ([]gorgonia.Nodes, error) {
+	l.users = map[*gorgonia.Node]gorgonia.Nodes{}
+	seen := map[*gorgonia.Node]bool{}
+	var orders []gorgonia.Nodes
+	for _, s := range l.x.p.Segments {
+		order, err := engine.Order(l.x.p, s)
+		if err != nil {
+			return nil, err
+		}
+		orders = append(orders, order)
+		for _, n := range order {
+			if seen[n] {
+				continue
+			}
+			seen[n] = true
+			for _, d := range engine.Operands(l.g, n) {
+				l.users[d] = append(l.users[d], n)
+			}
+		}
+		for _, n := range s.Fetches { // fetching is a use that forbids fusing
+			l.users[n] = append(l.users[n], n)
+		}
+	}
+	l.fuse(orders)
+	return orders, nil
+}
+
+func (l *lowering) segment(s engine.Segment, order gorgonia.Nodes) error {
+	x := l.x
+	first := len(l.steps)
+	var feeds []*value
+	for _, n := range s.Feeds {
+		v := &value{shape: shapeOf(n), block: 1, kept: true}
+		l.values[n] = v
+		feeds = append(feeds, v)
+	}
+	for _, n := range order {
+		if err := l.node(n); err != nil {
+			return err
+		}
+	}
+	var fetches []*value
+	for _, n := range s.Fetches {
+		v := l.as(l.values[n], 1)
+		v.kept = true
+		fetches = append(fetches, v)
+	}
+	if s.Updates {
+		l.updates()
+	}
+	x.feeds, x.fetches = append(x.feeds, feeds), append(x.fetches, fetches)
+	x.segments = append(x.segments, l.steps[first:len(l.steps):len(l.steps)])
+	return nil
+}
+
+// updates notes which values take a variable's place.
+func (l *lowering) updates() {
+	for _, v := range l.x.p.Variables {
+		if v.Next == nil {
+			continue
+		}
+		next := l.values[v.Next]
+		next.kept = true
+		pair := variable{now: l.values[v.Node], next: next}
+		l.x.swaps = append(l.x.swaps, pair)
+	}
+}
+
+func (l *lowering) node(n *gorgonia.Node) error {
+	if _, done := l.values[n]; done || l.skip[n] {
+		return nil
+	}
+	if n.Op() == nil {
+		return fmt.Errorf("input %s is neither fed nor a variable", n.Name())
+	}
+	if group := l.norms[n]; group != nil {
+		return l.normGrad(group)
+	}
+	nodes := engine.Operands(l.g, n)
+	if op.IsSum(n) {
+		return l.elementwise(n, op.Add{}, nodes)
+	}
+	o, ok := op.Of(n)
+	if !ok {
+		return fmt.Errorf("no kernel for %v", n.Op())
+	}
+	return l.operator(n, o, nodes)
+}
+
+// result makes the value of a node.
+func (l *lowering) result(n *gorgonia.Node, block int) *value {
+	v := &value{shape: shapeOf(n), block: block}
+	l.values[n] = v
+	return v
+}
+
+// emit adds a step.
+func (l *lowering) emit(name string, in, out []*value, run func() error) {
+	at := len(l.steps)
+	for _, v := range append(append([]*value{}, in...), out...) {
+		v.last = at
+	}
+	l.steps = append(l.steps, step{name, in, out, run})
+}
+
+// plan gives values their buffers: those that are never alive at once share one.
+func (l *lowering) plan() error {
+	x := l.x
+	free := map[int][]*buffer{} // by size class
+	take := func(v *value) (err error) {
+		if v.buf != nil {
+			return nil
+		}
+		class := sizeClass(v.size())
+		if stack := free[class]; !v.kept && len(stack) > 0 {
+			v.buf, free[class] = stack[len(stack)-1], stack[:len(stack)-1]
+			return nil
+		}
+		if v.kept {
+			class = v.size()
+		}
+		v.buf, err = x.allocate(class)
+		return err
+	}
+	for _, v := range l.permanent() {
+		if err := take(v); err != nil {
+			return err
+		}
+	}
+	for i, s := range l.steps {
+		for _, v := range s.out {
+			if err := take(v); err != nil {
+				return err
+			}
+		}
+		freed := map[*value]bool{}
+		for _, v := range append(append([]*value{}, s.in...), s.out...) {
+			if v.last == i && !v.kept && !freed[v] {
+				freed[v] = true
+				class := sizeClass(v.size())
+				free[class] = append(free[class], v.buf)
+			}
+		}
+	}
+	return l.scratch()
+}
+
+// permanent are the values that live outside steps, in a fixed order.
+func (l *lowering) permanent() []*value {
+	var vs []*value
+	names := make([]string, 0, len(l.x.variables))
+	for name := range l.x.variables {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	for _, name := range names {
+		vs = append(vs, l.x.variables[name].now)
+	}
+	for _, feeds := range l.x.feeds {
+		vs = append(vs, feeds...)
+	}
+	return vs
+}
+
+// sizeClass rounds a size up by at most an eighth, so that values of nearly one size share buffers.
+func sizeClass(n int) int {
+	unit := 1024
+	for unit*8 < n {
+		unit *= 2
+	}
+	return (n + unit - 1) / unit * unit
+}
+
+// scratch of the channel kernels: the sums of every image's channels, and vectors of channels.
+func (l *lowering) scratch() (err error) {
+	sums, channels := 1, 1
+	for _, s := range l.steps {
+		for _, v := range append(append([]*value{}, s.in...), s.out...) {
+			if len(v.shape) >= 2 {
+				sums, channels = max(sums, v.shape[0]*v.shape[1]), max(channels, v.shape[1])
+			}
+		}
+	}
+	l.x.widest = channels
+	if l.x.sums, err = l.x.allocate(4 * sums); err != nil {
+		return err
+	}
+	l.x.vectors, err = l.x.allocate(5 * channels)
+	return err
+}

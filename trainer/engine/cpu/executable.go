@@ -1,0 +1,147 @@
+package cpu
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
+)
+
+// value is what a node of the graph is at run time. block is its layout (shim.h): 1 is plain row-major.
+type value struct {
+	shape []int
+	block int
+	buf   *buffer
+	last  int // index of the last step that reads it
+	kept  bool
+}
+
+func (v *value) size() int         { return engine.Size(v.shape) }
+func (v *value) floats() []float32 { return v.buf.floats(v.size()) }
+func (v *value) c() *C.float       { return v.buf.c() }
+
+// layout of a value as channels: (N, C, H, W), or (N, C) as one row-major matrix.
+func (v *value) layout() C.layout {
+	if len(v.shape) == 4 {
+		return C.layout{C.int(v.shape[0]), C.int(v.shape[1]), C.int(v.shape[2] * v.shape[3]), C.int(v.block)}
+	}
+	return C.layout{C.int(v.shape[0]), C.int(v.shape[1]), 1, C.int(v.shape[1])}
+}
+
+// step is one kernel call.
+type step struct {
+	name    string
+	in, out []*value
+	run     func() error
+}
+
+// variable is a program's variable and the value that replaces it at an update.
+type variable struct{ now, next *value }
+
+type executable struct {
+	e         *Engine
+	p         engine.Program
+	segments  [][]step
+	fetches   [][]*value
+	feeds     [][]*value
+	variables map[string]variable
+	swaps     []variable
+	convs     map[convKey]unsafe.Pointer
+	buffers   []*buffer
+	// scratch of the channel kernels
+	sums    *buffer // doubles
+	vectors *buffer // three vectors of channels
+	widest  int
+}
+
+// Run copies feeds in, runs the segment's steps and gives its fetches, which are the engine's memory.
+func (x *executable) Run(segment int, feeds ...engine.Tensor) ([]engine.Tensor, error) {
+	s := x.p.Segments[segment]
+	if err := engine.CheckFeeds(s, feeds); err != nil {
+		return nil, err
+	}
+	err := x.e.do(func() error {
+		for i, v := range x.feeds[segment] {
+			copy(v.floats(), feeds[i].Data)
+		}
+		for _, st := range x.segments[segment] {
+			if err := st.run(); err != nil {
+				return fmt.Errorf("%s: %s: %w", s.Name, st.name, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]engine.Tensor, len(x.fetches[segment]))
+	for i, v := range x.fetches[segment] {
+		out[i] = engine.Tensor{Shape: v.shape, Data: v.floats()}
+	}
+	if s.Updates {
+		for _, v := range x.swaps {
+			v.now.buf, v.next.buf = v.next.buf, v.now.buf
+		}
+	}
+	return out, nil
+}
+
+func (x *executable) Get(name string) (engine.Tensor, error) {
+	v, ok := x.variables[name]
+	if !ok {
+		return engine.Tensor{}, fmt.Errorf("no variable %q", name)
+	}
+	return engine.Tensor{Shape: v.now.shape, Data: append([]float32{}, v.now.floats()...)}, nil
+}
+
+func (x *executable) Set(name string, t engine.Tensor) error {
+	v, ok := x.variables[name]
+	if !ok {
+		return fmt.Errorf("no variable %q", name)
+	}
+	if len(t.Data) != v.now.size() {
+		return fmt.Errorf("variable %s has shape %v, not %v", name, v.now.shape, t.Shape)
+	}
+	copy(v.now.floats(), t.Data)
+	return nil
+}
+
+// Close frees the memory; fetched tensors must not be used after.
+func (x *executable) Close() error {
+	return x.e.do(func() error {
+		for _, c := range x.convs {
+			C.conv_free(c)
+		}
+		for _, b := range x.buffers {
+			C.free_aligned(b.p)
+		}
+		x.convs, x.buffers = nil, nil
+		return nil
+	})
+}
+
+// Bytes is the memory of all values and scratch.
+func (x *executable) Bytes() int64 {
+	n := int64(0)
+	for _, b := range x.buffers {
+		n += 4 * int64(b.cap)
+	}
+	return n
+}
+
+func (x *executable) allocate(floats int) (*buffer, error) {
+	b, err := newBuffer(floats)
+	if err == nil {
+		x.buffers = append(x.buffers, b)
+	}
+	return b, err
+}
+
+func shapeOf(n *gorgonia.Node) []int { return append([]int{}, n.Shape()...) }

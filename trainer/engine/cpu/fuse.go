@@ -1,0 +1,132 @@
+package cpu
+
+import (
+	"gorgonia.org/gorgonia"
+
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/op"
+)
+
+// normGrad is the backward pass of a batch norm in training mode. The graph has it as five operators
+// that read the same operands; here it is two passes over memory. mask is the result of the ReLU after
+// the batch norm, whose derivative is then part of it, or nil.
+type normGrad struct {
+	epsilon           float64
+	dy, mask          *gorgonia.Node
+	x, stats, gamma   *gorgonia.Node
+	dx, dgamma, dbeta *gorgonia.Node
+	done              bool
+}
+
+// is the operator of a node, if it is of type T.
+func is[T op.Operator](n *gorgonia.Node) (T, bool) {
+	o, _ := op.Of(n)
+	t, ok := o.(T)
+	return t, ok
+}
+
+// fuse finds the patterns in what is computed.
+func (l *lowering) fuse(orders []gorgonia.Nodes) {
+	l.norms = map[*gorgonia.Node]*normGrad{}
+	for _, order := range orders {
+		for _, n := range order {
+			if op.IsSum(n) {
+				l.fuseNormGrad(n)
+			}
+			if _, ok := is[op.ReLU](n); ok {
+				l.fuseReLU(n)
+			}
+		}
+	}
+}
+
+// fuseReLU makes normalisation, the addition of a shortcut and ReLU one pass.
+func (l *lowering) fuseReLU(n *gorgonia.Node) {
+	in := engine.Operands(l.g, n)[0]
+	if len(l.users[in]) != 1 {
+		return
+	}
+	if _, ok := is[op.Normalize](in); ok {
+		l.skip[in] = true
+	}
+	if _, ok := is[op.Add](in); ok {
+		if y := engine.Operands(l.g, in)[0]; len(l.users[y]) == 1 {
+			if _, ok := is[op.Normalize](y); ok {
+				l.skip[in], l.skip[y] = true, true
+			}
+		}
+	}
+}
+
+// fuseNormGrad sees a sum of the two gradients by a batch norm's input.
+func (l *lowering) fuseNormGrad(sum *gorgonia.Node) {
+	in := engine.Operands(l.g, sum)
+	direct, through := in[0], in[1]
+	if _, ok := is[op.NormalizeGradInput](direct); !ok {
+		direct, through = through, direct
+	}
+	o, ok := is[op.NormalizeGradInput](direct)
+	if !ok || len(l.users[direct]) != 1 || len(l.users[through]) != 1 {
+		return
+	}
+	if _, ok := is[op.BatchStatisticsGrad](through); !ok {
+		return
+	}
+	d, t := engine.Operands(l.g, direct), engine.Operands(l.g, through)
+	dstats := t[2]
+	if _, ok := is[op.NormalizeGradStatistics](dstats); !ok || len(l.users[dstats]) != 1 {
+		return
+	}
+	s := engine.Operands(l.g, dstats) // dy, x, stats, gamma
+	if s[0] != d[0] || s[1] != t[0] || s[2] != d[1] || t[1] != d[1] || s[3] != d[2] {
+		return
+	}
+	group := &normGrad{epsilon: o.Epsilon, dy: d[0], x: t[0], stats: d[1], gamma: d[2], dx: sum}
+	members := gorgonia.Nodes{direct, through, dstats}
+	for _, u := range l.users[d[0]] {
+		if _, ok := is[op.NormalizeGradGamma](u); ok && engine.Operands(l.g, u)[1] == group.x {
+			group.dgamma = u
+		}
+		if _, ok := is[op.NormalizeGradBeta](u); ok && l.norms[u] == nil {
+			group.dbeta = u
+		}
+	}
+	l.claim(group, members)
+}
+
+// claim makes the group's kernel compute its nodes, the derivative of a ReLU before it among them where
+// nothing else reads that.
+func (l *lowering) claim(group *normGrad, members gorgonia.Nodes) {
+	for _, m := range members {
+		l.skip[m] = true
+	}
+	all := append(gorgonia.Nodes{group.dx}, members...)
+	for _, r := range []*gorgonia.Node{group.dgamma, group.dbeta} {
+		if r != nil {
+			all = append(all, r)
+		}
+	}
+	if _, ok := is[op.ReLUGrad](group.dy); ok && subset(l.users[group.dy], all) {
+		in := engine.Operands(l.g, group.dy)
+		l.skip[group.dy] = true
+		group.mask, group.dy = in[0], in[1]
+	}
+	for _, r := range []*gorgonia.Node{group.dx, group.dgamma, group.dbeta} {
+		if r != nil {
+			l.norms[r] = group
+		}
+	}
+}
+
+func subset(some, all gorgonia.Nodes) bool {
+	for _, n := range some {
+		found := false
+		for _, m := range all {
+			found = found || n == m
+		}
+		if !found {
+			return false
+		}
+	}
+	return true
+}

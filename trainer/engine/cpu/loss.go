@@ -1,0 +1,105 @@
+package cpu
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"math"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/simclr-operator/simclr-operator/trainer/op"
+)
+
+// anchors whose similarities are held at once.
+const anchors = 128
+
+func (l *lowering) loss(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes) error {
+	in := make([]*value, len(nodes))
+	for i, d := range nodes {
+		in[i] = l.values[d]
+	}
+	out := l.result(n, 1)
+	switch o := o.(type) {
+	case op.SoftmaxCrossEntropy:
+		l.emit("cross entropy", in, []*value{out}, func() error {
+			out.floats()[0] = float32(crossEntropy(in[0], in[1].floats()))
+			return nil
+		})
+		return nil
+	case op.SoftmaxCrossEntropyGrad:
+		l.emit("cross entropy: gradient", in, []*value{out}, func() error {
+			crossEntropyGrad(in[0], in[1].floats(), in[2].floats()[0], out.floats())
+			return nil
+		})
+		return nil
+	default:
+		return l.contrastive(o, in, out)
+	}
+}
+
+// contrastive lowers NT-Xent, its gradient and the contrastive accuracy: memory is linear in the rows.
+func (l *lowering) contrastive(o op.Operator, in []*value, out *value) error {
+	rows, d := C.long(in[0].shape[0]), C.long(in[0].shape[1])
+	u, err := l.x.allocate(in[0].size())
+	if err != nil {
+		return err
+	}
+	block, err := l.x.allocate(anchors * in[0].shape[0])
+	if err != nil {
+		return err
+	}
+	l.emit("NT-Xent", in, []*value{out}, func() error {
+		z := in[0].c()
+		switch o := o.(type) {
+		case op.NTXent:
+			var loss C.double
+			err := status(C.ntxent(rows, d, C.float(o.Temperature), z, u.c(), anchors, block.c(), &loss))
+			out.floats()[0] = float32(loss)
+			return err
+		case op.NTXentGrad:
+			return status(C.ntxent_grad(rows, d, C.float(o.Temperature), C.float(in[1].floats()[0]), z, u.c(), anchors, block.c(), out.c()))
+		default: // op.ContrastiveAccuracy
+			return status(C.contrastive_accuracy(rows, d, z, u.c(), anchors, block.c(), out.c()))
+		}
+	})
+	return nil
+}
+
+// softmax of a row of logits.
+func softmax(x []float32) []float64 {
+	top := math.Inf(-1)
+	for _, v := range x {
+		top = max(top, float64(v))
+	}
+	p, sum := make([]float64, len(x)), 0.
+	for i, v := range x {
+		p[i] = math.Exp(float64(v) - top)
+		sum += p[i]
+	}
+	for i := range p {
+		p[i] /= sum
+	}
+	return p
+}
+
+func crossEntropy(logits *value, labels []float32) float64 {
+	x, k, loss := logits.floats(), logits.shape[1], 0.
+	for i, c := range labels {
+		loss -= math.Log(softmax(x[i*k : (i+1)*k])[int(c)])
+	}
+	return loss / float64(len(labels))
+}
+
+func crossEntropyGrad(logits *value, labels []float32, dloss float32, out []float32) {
+	x, k := logits.floats(), logits.shape[1]
+	for i, c := range labels {
+		p := softmax(x[i*k : (i+1)*k])
+		p[int(c)]--
+		for j, v := range p {
+			out[i*k+j] = float32(v * float64(dloss) / float64(len(labels)))
+		}
+	}
+}

@@ -1,0 +1,197 @@
+package cpu
+
+/*
+#include "shim.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"gorgonia.org/gorgonia"
+
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/op"
+)
+
+// operator lowers one operator.
+func (l *lowering) operator(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes) error {
+	switch o := o.(type) {
+	case op.Conv2D, op.Conv2DGradInput, op.Conv2DGradWeight:
+		return l.conv(n, o, l.values[nodes[0]], l.values[nodes[1]])
+	case op.BatchStatistics:
+		l.statistics(n, l.values[nodes[0]])
+	case op.Normalize:
+		l.affine(n, n, nil, false)
+	case op.ReLU:
+		return l.relu(n, nodes)
+	case op.BatchStatisticsGrad, op.NormalizeGradInput, op.NormalizeGradStatistics, op.NormalizeGradGamma, op.NormalizeGradBeta:
+		l.derivative(n, o, nodes)
+	case op.Add, op.ReLUGrad, op.Softplus, op.SoftplusGrad:
+		return l.elementwise(n, o, nodes)
+	case op.GlobalAveragePool, op.GlobalAveragePoolGrad:
+		l.pool(n, o, l.values[nodes[0]])
+	case op.Dense, op.DenseGradInput, op.DenseGradWeight, op.AddBias, op.BiasGrad:
+		l.dense(n, o, nodes)
+	case op.NTXent, op.NTXentGrad, op.ContrastiveAccuracy, op.SoftmaxCrossEntropy, op.SoftmaxCrossEntropyGrad:
+		return l.loss(n, o, nodes)
+	case op.RunningStatistics, op.LARSVelocity, op.ApplyVelocity, op.NesterovVelocity, op.NesterovUpdate, op.SGDUpdate:
+		l.update(n, o, nodes)
+	default:
+		return fmt.Errorf("no kernel for %T", o)
+	}
+	return nil
+}
+
+// as is a value in another layout, by a step of its own where it has not that layout.
+func (l *lowering) as(v *value, block int) *value {
+	if len(v.shape) != 4 || v.block == block {
+		return v
+	}
+	y := &value{shape: v.shape, block: block}
+	l.emit("relayout", []*value{v}, []*value{y}, func() error {
+		C.relayout(v.layout(), C.int(block), v.c(), y.c())
+		return nil
+	})
+	return y
+}
+
+// convKey says which primitive computes a convolution.
+type convKey struct{ n, c, h, w, o, k, stride, pad, src, dst int }
+
+func (l *lowering) primitive(k convKey) (unsafe.Pointer, error) {
+	if p, ok := l.x.convs[k]; ok {
+		return p, nil
+	}
+	c := func(i int) C.int { return C.int(i) }
+	p := C.conv_new(c(k.n), c(k.c), c(k.h), c(k.w), c(k.o), c(k.k), c(k.stride), c(k.pad), c(k.src), c(k.dst))
+	if p == nil {
+		return nil, errors.New(C.GoString(C.last_error()))
+	}
+	l.x.convs[k] = p
+	return p, nil
+}
+
+func preferred(channels int) int { return int(C.preferred_block(C.int(channels))) }
+
+func (l *lowering) conv(n *gorgonia.Node, o op.Operator, a, b *value) error {
+	switch o := o.(type) {
+	case op.Conv2D: // x, w
+		x, w := a.shape, b.shape
+		y := l.result(n, preferred(w[0]))
+		p, err := l.primitive(convKey{x[0], x[1], x[2], x[3], w[0], w[2], o.Stride, o.Pad, a.block, y.block})
+		l.emit("convolution", []*value{a, b}, []*value{y}, func() error { return status(C.conv_forward(p, a.c(), b.c(), y.c())) })
+		return err
+	case op.Conv2DGradInput: // w, dy
+		dx := l.result(n, preferred(o.C))
+		p, err := l.primitive(convKey{o.N, o.C, o.H, o.W, a.shape[0], a.shape[2], o.Stride, o.Pad, dx.block, b.block})
+		l.emit("convolution: gradient by x", []*value{a, b}, []*value{dx}, func() error { return status(C.conv_backward_data(p, a.c(), b.c(), dx.c())) })
+		return err
+	case op.Conv2DGradWeight: // x, dy
+		x := a.shape
+		dw := l.result(n, 1)
+		p, err := l.primitive(convKey{x[0], x[1], x[2], x[3], o.O, o.K, o.Stride, o.Pad, a.block, b.block})
+		l.emit("convolution: gradient by w", []*value{a, b}, []*value{dw}, func() error { return status(C.conv_backward_weights(p, a.c(), b.c(), dw.c())) })
+		return err
+	}
+	return fmt.Errorf("no convolution %T", o)
+}
+
+// relu lowers ReLU with what is fused into it.
+func (l *lowering) relu(n *gorgonia.Node, nodes gorgonia.Nodes) error {
+	in := nodes[0]
+	if !l.skip[in] {
+		return l.elementwise(n, op.ReLU{}, nodes)
+	}
+	if _, ok := is[op.Normalize](in); ok {
+		l.affine(n, in, nil, true)
+		return nil
+	}
+	sum := engine.Operands(l.g, in)
+	l.affine(n, sum[0], l.values[sum[1]], true)
+	return nil
+}
+
+func (l *lowering) elementwise(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes) error {
+	a := l.values[nodes[0]]
+	ins := []*value{a}
+	b := a
+	if len(nodes) > 1 {
+		b = l.as(l.values[nodes[1]], a.block)
+		ins = append(ins, b)
+	}
+	y := l.result(n, a.block)
+	count := C.long(y.size())
+	l.emit(fmt.Sprintf("%T", o), ins, []*value{y}, func() error {
+		switch o.(type) {
+		case op.Add:
+			C.add(count, a.c(), b.c(), y.c())
+		case op.ReLU:
+			C.relu(count, a.c(), y.c())
+		case op.ReLUGrad:
+			C.relu_grad(count, a.c(), b.c(), y.c())
+		case op.Softplus:
+			C.softplus(count, a.c(), y.c())
+		case op.SoftplusGrad:
+			C.softplus_grad(count, a.c(), b.c(), y.c())
+		}
+		return nil
+	})
+	return nil
+}
+
+func (l *lowering) pool(n *gorgonia.Node, o op.Operator, in *value) {
+	if _, forward := o.(op.GlobalAveragePool); forward {
+		y := l.result(n, 1)
+		l.emit("global average pool", []*value{in}, []*value{y}, func() error {
+			C.pool(in.layout(), in.c(), y.c())
+			return nil
+		})
+		return
+	}
+	dx := l.result(n, preferred(n.Shape()[1]))
+	l.emit("global average pool: gradient", []*value{in}, []*value{dx}, func() error {
+		C.pool_grad(dx.layout(), in.c(), dx.c())
+		return nil
+	})
+}
+
+func (l *lowering) dense(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes) {
+	a := l.values[nodes[0]]
+	ins := []*value{a}
+	b := a
+	if len(nodes) > 1 {
+		b = l.values[nodes[1]]
+		ins = append(ins, b)
+	}
+	y := l.result(n, 1)
+	m, k := C.long(y.shape[0]), C.long(y.shape[len(y.shape)-1])
+	l.emit(fmt.Sprintf("%T", o), ins, []*value{y}, func() error {
+		switch o.(type) {
+		case op.Dense: // x·wᵀ
+			return status(C.gemm(0, 1, m, k, C.long(a.shape[1]), a.c(), b.c(), 0, y.c()))
+		case op.DenseGradInput: // dy·w
+			return status(C.gemm(0, 0, m, k, C.long(b.shape[1]), b.c(), a.c(), 0, y.c()))
+		case op.DenseGradWeight: // dyᵀ·x
+			return status(C.gemm(1, 0, m, k, C.long(a.shape[0]), b.c(), a.c(), 0, y.c()))
+		case op.AddBias:
+			C.add_bias(m, k, a.c(), b.c(), y.c())
+		case op.BiasGrad:
+			sumRows(a.floats(), y.floats())
+		}
+		return nil
+	})
+}
+
+// sumRows adds up the rows of a matrix, in double.
+func sumRows(x, y []float32) {
+	for k := range y {
+		s := 0.
+		for i := k; i < len(x); i += len(y) {
+			s += float64(x[i])
+		}
+		y[k] = float32(s)
+	}
+}

@@ -1,0 +1,83 @@
+// The kernels that are not oneDNN's, compiled for each instruction set that matters and chosen at run
+// time: nothing is compiled for the machine that builds.
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
+#include "shim.h"
+
+namespace baseline {
+#include "channels.inc"
+#include "elementwise.inc"
+} // namespace baseline
+
+#pragma GCC push_options
+#pragma GCC target("avx2,fma")
+namespace avx2 {
+#include "channels.inc"
+#include "elementwise.inc"
+} // namespace avx2
+#pragma GCC pop_options
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,fma,prefer-vector-width=512")
+namespace avx512 {
+#include "channels.inc"
+#include "elementwise.inc"
+} // namespace avx512
+#pragma GCC pop_options
+
+namespace {
+enum { BASELINE, AVX2, AVX512 };
+int level() {
+  static const int l = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") ? AVX512
+                       : __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")       ? AVX2
+                                                                                               : BASELINE;
+  return l;
+}
+} // namespace
+
+#define DISPATCH(name, params, args)                                                                                   \
+  extern "C" void name params {                                                                                        \
+    switch (level()) {                                                                                                 \
+    case AVX512: return avx512::name args;                                                                             \
+    case AVX2: return avx2::name args;                                                                                 \
+    default: return baseline::name args;                                                                               \
+    }                                                                                                                  \
+  }
+
+DISPATCH(relu, (long n, const float *x, float *y), (n, x, y))
+DISPATCH(relu_grad, (long n, const float *y, const float *dy, float *dx), (n, y, dy, dx))
+DISPATCH(add, (long n, const float *a, const float *b, float *y), (n, a, b, y))
+DISPATCH(combine, (long n, float a, const float *x1, float b, const float *x2, float c, const float *x3, float *y), (n, a, x1, b, x2, c, x3, y))
+DISPATCH(norms, (long n, const float *w, const float *g, float decay, double *out), (n, w, g, decay, out))
+DISPATCH(add_bias, (long n, long o, const float *x, const float *b, float *y), (n, o, x, b, y))
+DISPATCH(channel_stats, (layout l, const float *x, double *scratch, float *stats), (l, x, scratch, stats))
+DISPATCH(channel_sums, (layout l, const float *x, const float *mean, const float *dy, const float *y, double *scratch, float *s1, float *s2), (l, x, mean, dy, y, scratch, s1, s2))
+DISPATCH(channel_affine, (layout l, const float *x, const float *scale, const float *shift, const float *r, int relu, float *y), (l, x, scale, shift, r, relu, y))
+DISPATCH(channel_backward, (layout l, const float *x, const float *dy, const float *y, const float *a, const float *b, const float *c, float *dx), (l, x, dy, y, a, b, c, dx))
+DISPATCH(pool, (layout l, const float *x, float *y), (l, x, y))
+DISPATCH(pool_grad, (layout l, const float *dy, float *dx), (l, dy, dx))
+
+extern "C" {
+void softplus(long n, const float *x, float *y) {
+#pragma omp parallel for schedule(static)
+  for (long i = 0; i < n; i++) y[i] = std::max(x[i], 0.f) + std::log1p(std::exp(-std::fabs(x[i])));
+}
+
+void softplus_grad(long n, const float *x, const float *dy, float *dx) {
+#pragma omp parallel for schedule(static)
+  for (long i = 0; i < n; i++) dx[i] = dy[i] / (1 + std::exp(-x[i]));
+}
+
+void relayout(layout l, int to, const float *x, float *y) {
+  const long plane = (long)l.c * l.hw;
+#pragma omp parallel for schedule(static)
+  for (int n = 0; n < l.n; n++)
+    for (int c = 0; c < l.c; c++)
+      for (int i = 0; i < l.hw; i++)
+        y[n * plane + ((long)(c / to) * l.hw + i) * to + c % to] = x[n * plane + ((long)(c / l.b) * l.hw + i) * l.b + c % l.b];
+}
+}

@@ -1,0 +1,162 @@
+package cpu
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
+	"github.com/simclr-operator/simclr-operator/trainer/model"
+	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
+)
+
+// stepper runs contrastive steps on one engine.
+type stepper struct {
+	t           testing.TB
+	p           *model.Program
+	net, ntxent engine.Executable
+}
+
+func newStepper(t testing.TB, e engine.Engine, c model.Config, images int, o optimizer.Config) *stepper {
+	t.Helper()
+	p, err := model.Contrastive(c, images, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stepper{t: t, p: p}
+	if s.net, err = e.Compile(p.Program); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range p.Parameters {
+		if err := s.net.Set(q.Name, q.Draw(1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	lp, err := model.NTXent(2*images, c.Dimension, 0.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.ntxent, err = e.Compile(lp); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *stepper) run(x engine.Executable, segment int, feeds ...engine.Tensor) []engine.Tensor {
+	s.t.Helper()
+	out, err := x.Run(segment, feeds...)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return out
+}
+
+// step gives z, the loss and every gradient, and updates with a learning rate.
+func (s *stepper) step(views engine.Tensor, lr float32) (z, loss engine.Tensor, grads []engine.Tensor) {
+	z = s.run(s.net, model.Forward, views)[0]
+	out := s.run(s.ntxent, 0, z, engine.Scalar(1))
+	grads = s.run(s.net, model.Backward, out[2])
+	s.run(s.net, model.Update, append([]engine.Tensor{engine.Scalar(lr)}, grads...)...)
+	return z, out[0], grads
+}
+
+func randomViews(images, size int) engine.Tensor {
+	v := engine.NewTensor(2*images, 3, size, size)
+	r := rand.New(rand.NewPCG(5, 6))
+	for i := range v.Data {
+		v.Data[i] = r.Float32()
+	}
+	return v
+}
+
+func cosine(a, b engine.Tensor) float64 {
+	ab, aa, bb := 0., 1e-60, 1e-60
+	for i := range a.Data {
+		x, y := float64(a.Data[i]), float64(b.Data[i])
+		ab, aa, bb = ab+x*y, aa+x*x, bb+y*y
+	}
+	return ab / math.Sqrt(aa*bb)
+}
+
+func TestWholeStepAgainstInterpreter(t *testing.T) {
+	e := newEngine(t)
+	for name, tc := range map[string]struct {
+		smooth bool
+		width  float64
+	}{"smooth": {true, 0.25}, "ReLU": {false, 0.25}, "odd width": {true, 0.1}} {
+		t.Run(name, func(t *testing.T) {
+			c := model.Config{Depth: 18, Width: tc.width, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: 16, Dimension: 32, OutputShift: true, Smooth: tc.smooth}
+			o := optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4}
+			ours, reference := newStepper(t, e, c, 4, o), newStepper(t, interp.Engine{}, c, 4, o)
+			views := randomViews(4, 16)
+			z, loss, grads := ours.step(views, 0.5)
+			wantZ, wantLoss, wantGrads := reference.step(views, 0.5)
+			if d := max(difference(z, wantZ), difference(loss, wantLoss)); !(d < 1e-4) {
+				t.Errorf("z or loss differ by %.1e", d)
+			}
+			for i, p := range ours.p.Parameters {
+				if d := difference(grads[i], wantGrads[i]); tc.smooth && !(d < 1e-4) {
+					t.Errorf("gradient of %s differs by %.1e of its largest value", p.Name, d)
+				}
+				if c := cosine(grads[i], wantGrads[i]); !(c >= 0.999) {
+					t.Errorf("gradient of %s has cosine %.5f", p.Name, c)
+				}
+			}
+			for _, v := range ours.p.Variables {
+				got, _ := ours.net.Get(v.Name)
+				want, _ := reference.net.Get(v.Name)
+				if d := difference(got, want); tc.smooth && !(d < 2e-4) {
+					t.Errorf("%s after the update differs by %.1e", v.Name, d)
+				}
+			}
+		})
+	}
+}
+
+func TestStepsAreBitIdentical(t *testing.T) {
+	e := newEngine(t)
+	c := model.Config{Depth: 18, Width: 0.25, Shortcut: "Torchvision", Initialization: "Reference", ImageSize: 32, Dimension: 64}
+	weights := func() []float32 {
+		s := newStepper(t, e, c, 16, optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4})
+		views := randomViews(16, 32)
+		for range 3 {
+			s.step(views, 0.3)
+		}
+		var all []float32
+		for _, v := range s.p.Variables {
+			got, err := s.net.Get(v.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, got.Data...)
+		}
+		return all
+	}
+	a, b := weights(), weights()
+	for i := range a {
+		if math.Float32bits(a[i]) != math.Float32bits(b[i]) {
+			t.Fatalf("value %d of %d differs: %v and %v", i, len(a), a[i], b[i])
+		}
+	}
+}
+
+func BenchmarkStep(b *testing.B) {
+	for _, bc := range []struct {
+		width  float64
+		images int
+	}{{0.25, 256}, {1, 64}} {
+		b.Run(fmt.Sprintf("ResNet-18 width %v, %dx2 views", bc.width, bc.images), func(b *testing.B) {
+			c := model.Config{Depth: 18, Width: bc.width, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: 32, Dimension: 128, OutputShift: true}
+			s := newStepper(b, newEngine(b), c, bc.images, optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4})
+			views := randomViews(bc.images, 32)
+			s.step(views, 0.1)
+			for b.Loop() {
+				s.step(views, 0.1)
+			}
+			b.ReportMetric(float64(2*bc.images)*float64(b.N)/b.Elapsed().Seconds(), "views/s")
+			b.ReportMetric(float64(s.net.(*executable).Bytes()>>20), "MiB")
+		})
+	}
+}
