@@ -1,0 +1,40 @@
+// Package collective is what the workers of a run do together: gather, sum, wait.
+package collective
+
+import "context"
+
+// Collective connects the workers of one attempt. Every worker makes the same calls in the same order;
+// an error on one ends the call on all.
+type Collective interface {
+	// Rank of this worker, from 0.
+	Rank() int
+	// Size is the number of workers.
+	Size() int
+	// AllGather gives every worker's values, by rank. The own ones are local itself, not a copy.
+	AllGather(ctx context.Context, local []float32) ([][]float32, error)
+	// AllReduceSum replaces the values of each buffer by their sums over the workers, never by means, added
+	// in the order of ranks: the sums are the same bits on every worker and from run to run.
+	AllReduceSum(ctx context.Context, buffers ...[]float32) error
+	// Barrier waits until every worker is there.
+	Barrier(ctx context.Context) error
+}
+
+// Single is the collective of one worker: nothing is sent and nothing is copied.
+type Single struct{}
+
+// Rank is 0.
+func (Single) Rank() int { return 0 }
+
+// Size is 1.
+func (Single) Size() int { return 1 }
+
+// AllGather gives local itself.
+func (Single) AllGather(ctx context.Context, local []float32) ([][]float32, error) {
+	return [][]float32{local}, ctx.Err()
+}
+
+// AllReduceSum leaves the buffers as they are: they are the sums.
+func (Single) AllReduceSum(ctx context.Context, _ ...[]float32) error { return ctx.Err() }
+
+// Barrier does not wait.
+func (Single) Barrier(ctx context.Context) error { return ctx.Err() }
