@@ -1,0 +1,113 @@
+package checkpoint
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/simclr-operator/simclr-operator/trainer/safetensors"
+)
+
+// loaded is a checkpoint that is whole.
+type loaded struct {
+	manifest
+	tensors []safetensors.Tensor
+}
+
+// Load reads the newest checkpoint that is whole; nil where there is none. The warnings, for a person,
+// say which ones were skipped and why, and whether resuming is exact.
+func (s *Store) Load() (*State, []string, error) {
+	steps, err := s.steps()
+	if err != nil {
+		return nil, nil, StorageError(err, "looking for checkpoints of stage "+s.stage)
+	}
+	var warnings []string
+	for _, step := range steps {
+		c, err := s.read(step)
+		if err != nil {
+			warnings = append(warnings, fmt.Sprintf("the checkpoint of step %d was skipped: %v", step, err))
+			continue
+		}
+		warnings = append(append(warnings, s.pointer(step)...), s.o.Environment.differences(c)...)
+		return &State{Step: c.Step, Epoch: c.Epoch, Batch: c.Batch, Random: c.Random, Extra: c.Extra, Tensors: c.tensors}, warnings, nil
+	}
+	return nil, warnings, nil
+}
+
+// read reads and verifies a checkpoint.
+func (s *Store) read(step int64) (*loaded, error) {
+	dir := s.Path(step)
+	raw, err := os.ReadFile(filepath.Join(dir, manifestFile))
+	if err != nil {
+		return nil, err
+	}
+	var outer sealed
+	c := &loaded{}
+	if err := json.Unmarshal(raw, &outer); err != nil {
+		return nil, fmt.Errorf("%s is damaged: %w", manifestFile, err)
+	}
+	if err := verify(outer.Manifest, outer.SHA256); err != nil {
+		return nil, fmt.Errorf("%s is damaged: %w", manifestFile, err)
+	}
+	if err := json.Unmarshal(outer.Manifest, &c.manifest); err != nil {
+		return nil, fmt.Errorf("%s: %w", manifestFile, err)
+	}
+	switch {
+	case c.SchemaVersion != schemaVersion:
+		return nil, fmt.Errorf("its format is version %d, not %d", c.SchemaVersion, schemaVersion)
+	case c.Stage != s.stage || c.Step != step:
+		return nil, fmt.Errorf("it is of stage %s, step %d", c.Stage, c.Step)
+	case c.ConfigHash != s.o.ConfigHash:
+		return nil, fmt.Errorf("it is of another configuration (hash %s, not %s)", c.ConfigHash, s.o.ConfigHash)
+	}
+	state, err := os.ReadFile(filepath.Join(dir, stateFile))
+	if err != nil {
+		return nil, err
+	}
+	if err := verify(state, c.StateSHA256); err != nil {
+		return nil, fmt.Errorf("%s is damaged: %w", stateFile, err)
+	}
+	c.tensors, _, err = safetensors.Read(bytes.NewReader(state), int64(len(state)))
+	return c, err
+}
+
+func verify(data []byte, want string) error {
+	sum := sha256.Sum256(data)
+	if got := hex.EncodeToString(sum[:]); got != want {
+		return fmt.Errorf("the SHA-256 of its %d bytes is %s, not %s", len(data), got, want)
+	}
+	return nil
+}
+
+// pointer warns where the pointer does not name the newest checkpoint; nothing depends on it.
+func (s *Store) pointer(newest int64) []string {
+	raw, err := os.ReadFile(filepath.Join(s.dir, latestFile))
+	if want := filepath.Base(s.Path(newest)); err != nil || strings.TrimSpace(string(raw)) != want {
+		return []string{fmt.Sprintf("the pointer %q of stage %s does not name the newest whole checkpoint, %s, which is used", latestFile, s.stage, want)}
+	}
+	return nil
+}
+
+// differences from the environment of a checkpoint: then resuming is not exact.
+func (e Environment) differences(c *loaded) []string {
+	var what []string
+	if was := c.Environment.Threads; was != e.Threads {
+		what = append(what, fmt.Sprintf("%d threads, now %d", was, e.Threads))
+	}
+	if was := c.Environment.ISA; was != e.ISA {
+		what = append(what, fmt.Sprintf("%s, now %s", was, e.ISA))
+	}
+	if was := c.Environment.Libraries; !maps.Equal(was, e.Libraries) {
+		what = append(what, fmt.Sprintf("libraries %v, now %v", was, e.Libraries))
+	}
+	if len(what) == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("the checkpoint of step %d was made with %s: the run goes on equal to rounding only", c.Step, strings.Join(what, "; "))}
+}

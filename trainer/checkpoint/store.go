@@ -1,0 +1,128 @@
+package checkpoint
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/trainer/safetensors"
+)
+
+// Environment is what bit-identical resuming depends on, besides the image.
+type Environment struct {
+	Threads   int               `json:"threads"`
+	ISA       string            `json:"isa"`       // the instruction set of the kernels
+	Libraries map[string]string `json:"libraries"` // name to version
+}
+
+// Options of a Store.
+type Options struct {
+	Attempt     int32 // of the stage, from 1
+	Keep        int   // checkpoints that stay, the newest ones
+	ConfigHash  string
+	Environment Environment
+}
+
+// State is all that training goes on from.
+type State struct {
+	Step  int64 // steps that are done
+	Epoch int32 // of the next step, from 0
+	Batch int64 // of the next step within its epoch, from 0
+	// Random is the random generators' state, Extra what else is small; both are the caller's.
+	Random  []byte
+	Extra   json.RawMessage
+	Tensors []safetensors.Tensor
+}
+
+// Store is the checkpoints of one stage, open for one attempt.
+type Store struct {
+	dir   string
+	stage string
+	o     Options
+}
+
+const (
+	stateFile   = "state.safetensors"
+	latestFile  = "latest"
+	attemptFile = "attempt"
+	stepPrefix  = "step-"
+)
+
+func stageDir(outputDir, stage string) string {
+	return filepath.Join(outputDir, contract.CheckpointsDir, stage)
+}
+
+// LastAttempt is the newest attempt that has opened a stage's checkpoints; 0 where none has.
+func LastAttempt(outputDir, stage string) (int32, error) {
+	path := filepath.Join(stageDir(outputDir, stage), attemptFile)
+	raw, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, StorageError(err, "reading "+path)
+	}
+	n, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 32)
+	if err != nil {
+		return 0, nil // damaged: the next Open writes it anew
+	}
+	return int32(n), nil
+}
+
+// Open opens a stage's checkpoints for an attempt. From now on older attempts may not write: a worker
+// on a node that was lost and came back must not overwrite what its successor saved. What crashes left
+// unfinished is removed.
+func Open(outputDir, stage string, o Options) (*Store, error) {
+	s := &Store{dir: stageDir(outputDir, stage), stage: stage, o: o}
+	if err := s.fence(outputDir); err != nil {
+		return nil, err
+	}
+	if err := WriteFile(filepath.Join(s.dir, attemptFile), []byte(strconv.Itoa(int(o.Attempt))+"\n")); err != nil {
+		return nil, err
+	}
+	return s, StorageError(clean(s.dir), "opening "+s.dir)
+}
+
+// fence is an error where a newer attempt has opened the checkpoints.
+func (s *Store) fence(outputDir string) error {
+	newest, err := LastAttempt(outputDir, s.stage)
+	if err != nil {
+		return err
+	}
+	if newest > s.o.Attempt {
+		return contract.Errorf(contract.ExitStorage, "StaleAttempt", "attempt %d of stage %s may not write checkpoints: attempt %d has begun", s.o.Attempt, s.stage, newest)
+	}
+	return nil
+}
+
+func (s *Store) outputDir() string { return filepath.Dir(filepath.Dir(s.dir)) }
+
+// Path is the directory of a step's checkpoint.
+func (s *Store) Path(step int64) string {
+	return filepath.Join(s.dir, fmt.Sprintf("%s%09d", stepPrefix, step))
+}
+
+// steps that have a checkpoint, valid or not, newest first.
+func (s *Store) steps() ([]int64, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	var steps []int64
+	for _, e := range entries {
+		n, ok := strings.CutPrefix(e.Name(), stepPrefix)
+		if step, err := strconv.ParseInt(n, 10, 64); ok && err == nil && e.Name() == filepath.Base(s.Path(step)) {
+			steps = append(steps, step)
+		}
+	}
+	slices.Sort(steps)
+	slices.Reverse(steps)
+	return steps, nil
+}
