@@ -1,0 +1,94 @@
+// Package export writes a pretrained encoder so that others can use it, and reads it again: safetensors
+// with torchvision's names in timm's local-dir layout.
+package export
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/safetensors"
+)
+
+// Encoder is f(·) with its weights.
+type Encoder struct {
+	Depth     int
+	Width     v1alpha1.Decimal
+	Stem      string // as spec.encoder.stem
+	Shortcut  string // as spec.encoder.shortcut
+	ImageSize int    // pixels it was trained on; others work too
+	Features  int    // dimension of h
+	// Tensors by torchvision's names: weights OIHW, batch norm's weight, bias, running_mean, running_var
+	// (float32) and num_batches_tracked (int64). No fc.
+	Tensors []safetensors.Tensor
+}
+
+// Source is where an encoder comes from.
+type Source struct {
+	Run        string // the SimCLRRun's name
+	ConfigHash string
+	Step       int64 // training steps
+}
+
+// Files of an encoder's directory.
+const (
+	ModelFile    = "model.safetensors"
+	ConfigFile   = "config.json"
+	CardFile     = "README.md"
+	ManifestFile = "manifest.json"
+)
+
+// Check that an encoder that was read is the one that is wanted, whose Tensors' values are not looked at.
+// The user error names the field to change, or the tensor that differs.
+func (e *Encoder) Check(want Encoder) error {
+	if err := e.checkArchitecture(want); err != nil {
+		return err
+	}
+	have := make(map[string]safetensors.Tensor, len(e.Tensors))
+	for _, t := range e.Tensors {
+		have[t.Name] = t
+	}
+	for _, w := range want.Tensors {
+		t, ok := have[w.Name]
+		if !ok {
+			return mismatch("%s has no tensor %q; it is not the ResNet that spec.encoder describes", ModelFile, w.Name)
+		}
+		if !slices.Equal(t.Shape, w.Shape) || (t.Int64 != nil) != (w.Int64 != nil) {
+			return mismatch("%s: %s has the shape %v, not %v; set spec.encoder to the encoder's depth, widthMultiplier and shortcut", ModelFile, w.Name, t.Shape, w.Shape)
+		}
+		delete(have, w.Name)
+	}
+	for _, t := range e.Tensors {
+		// a classifier is of no use here, and many published encoders have one
+		if _, left := have[t.Name]; left && t.Name != "fc.weight" && t.Name != "fc.bias" {
+			return mismatch("%s has the tensor %q, which the ResNet of spec.encoder lacks", ModelFile, t.Name)
+		}
+	}
+	return nil
+}
+
+// checkArchitecture compares what config.json tells; what it leaves out is not compared.
+func (e *Encoder) checkArchitecture(want Encoder) error {
+	switch {
+	case e.Depth != 0 && e.Depth != want.Depth:
+		return mismatch("the encoder is a ResNet-%d; set encoder.depth to %d, it is %d", e.Depth, e.Depth, want.Depth)
+	case e.Width != "" && !sameNumber(e.Width, want.Width):
+		return mismatch("the encoder has the width %s; set encoder.widthMultiplier to %q, it is %q", e.Width, e.Width, want.Width)
+	case e.Stem != "" && e.Stem != want.Stem:
+		return mismatch("the encoder has the stem %s; set encoder.stem to it, it is %s", e.Stem, want.Stem)
+	case e.Shortcut != "" && e.Shortcut != want.Shortcut:
+		return mismatch("the encoder has %s shortcuts; set encoder.shortcut to that, it is %s", e.Shortcut, want.Shortcut)
+	}
+	return nil
+}
+
+func mismatch(format string, args ...any) error {
+	return contract.UserErrorf("EncoderMismatch", "pretraining.from: %w", fmt.Errorf(format, args...))
+}
+
+func sameNumber(a, b v1alpha1.Decimal) bool {
+	x, errX := a.Float()
+	y, errY := b.Float()
+	return errX == nil && errY == nil && x == y
+}

@@ -1,0 +1,102 @@
+package export
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strconv"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/checkpoint"
+	"github.com/simclr-operator/simclr-operator/trainer/safetensors"
+)
+
+// config is config.json as timm's local-dir: reads it, with the architecture that timm has no words for
+// under simclr.
+type config struct {
+	Architecture  string        `json:"architecture"`
+	NumClasses    int           `json:"num_classes"`
+	NumFeatures   int           `json:"num_features"`
+	GlobalPool    string        `json:"global_pool"`
+	PretrainedCfg pretrainedCfg `json:"pretrained_cfg"`
+	SimCLR        architecture  `json:"simclr"`
+}
+
+type pretrainedCfg struct {
+	InputSize     [3]int     `json:"input_size"`
+	Interpolation string     `json:"interpolation"`
+	CropPct       float64    `json:"crop_pct"`
+	Mean          [3]float64 `json:"mean"`
+	Std           [3]float64 `json:"std"`
+	NumClasses    int        `json:"num_classes"`
+	FirstConv     string     `json:"first_conv"`
+	Classifier    string     `json:"classifier"`
+}
+
+type architecture struct {
+	Depth           int              `json:"depth"`
+	WidthMultiplier v1alpha1.Decimal `json:"width_multiplier"`
+	Stem            string           `json:"stem"`
+	Shortcut        string           `json:"shortcut"`
+}
+
+// manifest says what the files are and where they come from.
+type manifest struct {
+	SchemaVersion int               `json:"schemaVersion"`
+	Run           string            `json:"run"`
+	ConfigHash    string            `json:"configHash"`
+	Step          int64             `json:"step"`
+	SHA256        map[string]string `json:"sha256"` // of each file
+}
+
+func (e Encoder) config() config {
+	crop := 0.875 // google-research/simclr data_util.py: centre crop, but for CIFAR
+	if e.ImageSize <= 32 {
+		crop = 1
+	}
+	return config{
+		Architecture: "resnet" + strconv.Itoa(e.Depth), NumFeatures: e.Features, GlobalPool: "avg",
+		PretrainedCfg: pretrainedCfg{
+			InputSize: [3]int{3, e.ImageSize, e.ImageSize}, Interpolation: "bicubic", CropPct: crop,
+			Std: [3]float64{1, 1, 1}, FirstConv: "conv1", Classifier: "fc",
+		},
+		SimCLR: architecture{e.Depth, e.Width, e.Stem, e.Shortcut},
+	}
+}
+
+// Write writes an encoder's files and gives the SHA-256 of model.safetensors. The same encoder and
+// source always give the same bytes: there are no time stamps. The manifest comes last; until then
+// readers see that it does not fit. Errors of storage have exit code 14.
+func Write(dir string, e Encoder, s Source) (sum string, err error) {
+	var model bytes.Buffer
+	if err := safetensors.Write(&model, e.Tensors, map[string]string{"format": "pt"}); err != nil {
+		return "", fmt.Errorf("exporting the encoder: %w", err)
+	}
+	cfg, err := json.MarshalIndent(e.config(), "", "  ")
+	if err != nil {
+		return "", err
+	}
+	m := manifest{SchemaVersion: 1, Run: s.Run, ConfigHash: s.ConfigHash, Step: s.Step, SHA256: map[string]string{}}
+	for _, f := range []struct {
+		name string
+		data []byte
+	}{
+		{ModelFile, model.Bytes()},
+		{ConfigFile, append(cfg, '\n')},
+		{CardFile, []byte(e.card(s))},
+	} {
+		h := sha256.Sum256(f.data)
+		m.SHA256[f.name] = hex.EncodeToString(h[:])
+		if err := checkpoint.WriteFile(filepath.Join(dir, f.name), f.data); err != nil {
+			return "", err
+		}
+	}
+	raw, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return "", err
+	}
+	return m.SHA256[ModelFile], checkpoint.WriteFile(filepath.Join(dir, ManifestFile), append(raw, '\n'))
+}
