@@ -1,0 +1,138 @@
+package controllers
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+// What nodes call their accelerators: the NVIDIA device plugin and GPU feature discovery, GKE's labels,
+// and GKE's TPU device plugin.
+const (
+	resourceNvidia = "nvidia.com/gpu"
+	resourceTPU    = "google.com/tpu"
+
+	labelNvidiaProduct  = "nvidia.com/gpu.product"
+	labelGKEAccelerator = "cloud.google.com/gke-accelerator"
+	labelGKETPU         = "cloud.google.com/gke-tpu-accelerator"
+	labelGKETopology    = "cloud.google.com/gke-tpu-topology"
+
+	gkeProductPrefix = "nvidia-" // of the values of labelGKEAccelerator
+)
+
+// tpuKind is how GKE offers a TPU generation.
+type tpuKind struct {
+	accelerator  string // value of labelGKETPU
+	chipsPerHost int32
+	singleHost   int32 // most chips that one host has, where that is more
+}
+
+// https://cloud.google.com/kubernetes-engine/docs/concepts/plan-tpus
+var tpuKinds = map[string]tpuKind{
+	"v3":  {"tpu-v3-slice", 4, 4},
+	"v4":  {"tpu-v4-podslice", 4, 4},
+	"v5e": {"tpu-v5-lite-podslice", 4, 8},
+	"v5p": {"tpu-v5p-slice", 4, 4},
+	"v6e": {"tpu-v6e-slice", 4, 8},
+}
+
+// placement is what an accelerator asks of the nodes.
+type placement struct {
+	devices      corev1.ResourceList // requests and limits, beside the template's
+	nodeSelector map[string]string
+	tolerations  []corev1.Toleration
+	hosts        int32
+}
+
+// place finds the nodes of an accelerator.
+func place(spec v1alpha1.AcceleratorSpec) (placement, error) {
+	switch spec.Type {
+	case v1alpha1.NvidiaGPU:
+		return placeNvidia(spec), nil
+	case v1alpha1.TPU:
+		return placeTPU(spec)
+	}
+	return placement{hosts: 1}, nil
+}
+
+func placeNvidia(spec v1alpha1.AcceleratorSpec) placement {
+	devices := int32(1)
+	if spec.DevicesPerWorker != nil {
+		devices = *spec.DevicesPerWorker
+	}
+	p := devicePlacement(spec, resourceNvidia, devices)
+	switch {
+	case spec.Product == "":
+	case strings.HasPrefix(spec.Product, gkeProductPrefix):
+		p.nodeSelector = map[string]string{labelGKEAccelerator: spec.Product}
+	default:
+		p.nodeSelector = map[string]string{labelNvidiaProduct: spec.Product}
+	}
+	return p
+}
+
+func placeTPU(spec v1alpha1.AcceleratorSpec) (placement, error) {
+	kind, known := tpuKinds[spec.Generation]
+	if !known {
+		return placement{}, fmt.Errorf("accelerator.generation %q is unknown: name one of v3, v4, v5e, v5p, v6e", spec.Generation)
+	}
+	chips, err := tpuChips(spec.Topology)
+	if err != nil {
+		return placement{}, err
+	}
+	perHost := kind.chipsPerHost
+	if chips <= kind.singleHost {
+		perHost = chips
+	}
+	if spec.DevicesPerWorker != nil {
+		perHost = *spec.DevicesPerWorker
+	}
+	if chips%perHost != 0 {
+		return placement{}, fmt.Errorf("accelerator.topology %s has %d chips, which accelerator.devicesPerWorker %d does not divide", spec.Topology, chips, perHost)
+	}
+	p := devicePlacement(spec, resourceTPU, perHost)
+	p.hosts = chips / perHost
+	p.nodeSelector = map[string]string{labelGKETPU: kind.accelerator, labelGKETopology: spec.Topology}
+	return p, nil
+}
+
+func devicePlacement(spec v1alpha1.AcceleratorSpec, name string, count int32) placement {
+	taint := name
+	if spec.ResourceName != "" {
+		name = spec.ResourceName
+	}
+	tolerations := spec.Tolerations
+	if len(tolerations) == 0 {
+		tolerations = []corev1.Toleration{{
+			Key: taint, Operator: corev1.TolerationOpExists, Effect: corev1.TaintEffectNoSchedule,
+		}}
+	}
+	return placement{
+		devices: corev1.ResourceList{
+			corev1.ResourceName(name): *resource.NewQuantity(int64(count), resource.DecimalSI),
+		},
+		tolerations: tolerations,
+		hosts:       1,
+	}
+}
+
+// tpuChips is the number of chips of a topology such as 4x4 or 2x2x1.
+func tpuChips(topology string) (int32, error) {
+	chips := int64(1)
+	for _, side := range strings.Split(topology, "x") {
+		n, err := strconv.ParseInt(side, 10, 16)
+		if err != nil || n < 1 {
+			return 0, fmt.Errorf("accelerator.topology %q is not one such as 2x2 or 2x2x1", topology)
+		}
+		chips *= n
+	}
+	if chips > 1<<16 {
+		return 0, fmt.Errorf("accelerator.topology %q has too many chips", topology)
+	}
+	return int32(chips), nil
+}

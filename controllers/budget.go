@@ -1,0 +1,81 @@
+package controllers
+
+import (
+	"slices"
+	"time"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+)
+
+const (
+	// unchargedLimit is how many restarts in a row are made without a charge while no newer checkpoint
+	// appears; the one that reaches it is charged, so that a pod that is evicted over and over ends.
+	unchargedLimit = 3
+
+	// Charged restarts are 10, 20, 40 … seconds after the failure, at most 5 minutes.
+	backoffBase = 10 * time.Second
+	backoffMax  = 5 * time.Minute
+)
+
+// decision is what becomes of a stage after an attempt.
+type decision struct {
+	action  action
+	charged bool
+	next    ledger        // of the next attempt
+	delay   time.Duration // of the next attempt, from the end of this one
+}
+
+type action int
+
+const (
+	actionWait    action = iota // the attempt goes on
+	actionFinish                // the stage is complete
+	actionFail                  // the run has failed: user error or divergence
+	actionExhaust               // the run has failed: no restarts are left
+	actionRestart               // make the next attempt
+)
+
+// decide is the restart budget. l led to the attempt that ended with o; checkpoint is the newest step
+// that is known to be saved; others are the charged restarts of other stages.
+func decide(l ledger, o outcome, checkpoint int64, others, maxRestarts int32) decision {
+	switch o.kind {
+	case outcomeRunning:
+		return decision{action: actionWait}
+	case outcomeDone:
+		return decision{action: actionFinish}
+	case outcomeFatal:
+		return decision{action: actionFail}
+	}
+	d := decision{action: actionRestart, charged: o.kind == outcomeFailed, next: l}
+	newer := checkpoint > l.checkpointStep
+	d.next.checkpointStep = max(checkpoint, l.checkpointStep)
+	if newer {
+		d.next.unchargedInRow = 0
+	}
+	if !d.charged {
+		d.next.unchargedInRow++
+		d.charged = d.next.unchargedInRow >= unchargedLimit
+	}
+	if d.charged {
+		if others+l.charged >= maxRestarts {
+			return decision{action: actionExhaust, charged: true}
+		}
+		d.next.charged++
+		d.next.unchargedInRow = 0
+		d.delay = backoff(d.next.charged)
+	}
+	if node := o.failure.Node; node != "" && o.failure.ExitCode != nil &&
+		*o.failure.ExitCode == contract.ExitDevice && !slices.Contains(l.avoid, node) {
+		d.next.avoid = append(slices.Clone(l.avoid), node)
+	}
+	return d
+}
+
+// backoff is the wait before the nth charged restart of a stage.
+func backoff(n int32) time.Duration {
+	d := backoffBase
+	for i := int32(1); i < n && d < backoffMax; i++ {
+		d *= 2
+	}
+	return min(d, backoffMax)
+}

@@ -1,0 +1,60 @@
+package controllers
+
+import (
+	"context"
+	"slices"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// observe lists the attempts of the run and their pods.
+func (r *Reconciler) observe(ctx context.Context, s *scope) error {
+	ours := []client.ListOption{client.InNamespace(s.run.Namespace), client.MatchingLabels{LabelRun: s.run.Name}}
+	var jobs batchv1.JobList
+	if err := r.List(ctx, &jobs, ours...); err != nil {
+		return err
+	}
+	var pods corev1.PodList
+	if err := r.List(ctx, &pods, ours...); err != nil {
+		return err
+	}
+	for i := range jobs.Items {
+		if job := &jobs.Items[i]; controlledBy(job, s.run) {
+			s.attempts = append(s.attempts, newAttempt(job, pods.Items))
+		}
+	}
+	s.sortAttempts()
+	return nil
+}
+
+// running says whether any attempt may still compute.
+func (s *scope) running() bool {
+	return slices.ContainsFunc(s.attempts, func(a attempt) bool { return !a.ended() || a.live() })
+}
+
+// liveJob reads a Job past the cache; nil where there is none.
+func (r *Reconciler) liveJob(ctx context.Context, s *scope, name string) (*batchv1.Job, error) {
+	var job batchv1.Job
+	err := r.APIReader.Get(ctx, client.ObjectKey{Namespace: s.run.Namespace, Name: name}, &job)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return &job, err
+}
+
+// existing is the Job that has the name of the attempt that was to be made.
+func (r *Reconciler) existing(ctx context.Context, s *scope, name string) (*batchv1.Job, error) {
+	job, err := r.liveJob(ctx, s, name)
+	switch {
+	case err != nil:
+		return nil, err
+	case job == nil:
+		return nil, waitf(reasonStopping, "Job %s is going", name)
+	case !controlledBy(job, s.run):
+		return nil, blockf(reasonNameTaken, "Job %s exists and is not this run's: delete it", name)
+	}
+	return job, nil
+}

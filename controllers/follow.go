@@ -1,0 +1,192 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+const (
+	// A pod that has not started is looked at again this often; after quietTime, events are read too.
+	pendingRetry = 10 * time.Second
+	quietTime    = 10 * time.Second
+	// overdue is how long past its grace period a pod may be there before its node is suspected.
+	overdue = 30 * time.Second
+)
+
+// waiting is why a pod does not run, in the kubelet's or the scheduler's words.
+type waiting struct {
+	reason, message string
+	stalled         bool // nothing but a person helps
+	unfit           bool // no node fits
+}
+
+// kubeletReasons are the kubelet's reasons of a container that waits and will not start by itself.
+// ErrImagePull and ImagePullBackOff alternate, so they are one.
+var kubeletReasons = map[string]string{
+	"ErrImagePull":               reasonImagePullBackOff,
+	"ImagePullBackOff":           reasonImagePullBackOff,
+	"InvalidImageName":           reasonImagePullBackOff,
+	"ErrImageNeverPull":          reasonImagePullBackOff,
+	"RegistryUnavailable":        reasonImagePullBackOff,
+	"ImageInspectError":          reasonImagePullBackOff,
+	"SignatureValidationFailed":  reasonImagePullBackOff,
+	"CreateContainerConfigError": reasonContainerConfigError,
+	"CreateContainerError":       reasonContainerConfigError,
+	"RunContainerError":          reasonContainerConfigError,
+}
+
+// follow says in the conditions how an attempt that goes on stands.
+func (r *Reconciler) follow(ctx context.Context, s *scope, st *v1alpha1.StageStatus, a *attempt) error {
+	st.State = v1alpha1.StageRunning
+	s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonStarting,
+		fmt.Sprintf("stage %s: attempt %d is starting", st.Name, a.number))
+	pod := a.pod()
+	if pod != nil && pod.Spec.NodeName != "" {
+		s.set(v1alpha1.ConditionResourcesFit, metav1.ConditionTrue, reasonScheduled,
+			fmt.Sprintf("pod %s is on node %s", pod.Name, pod.Spec.NodeName))
+	}
+	switch {
+	case pod != nil && pod.DeletionTimestamp != nil:
+		s.stopping(st)
+		r.unanswered(s)
+		return nil
+	case pod != nil && podEnded(pod):
+		s.stopping(st) // until the Job controller has seen it
+		return nil
+	case pod != nil && isRunning(pod):
+		s.active = a // progress says more
+		return nil
+	}
+	why, err := r.waitingFor(ctx, s, a)
+	if err != nil {
+		return err
+	}
+	s.requeue(pendingRetry)
+	if why == nil {
+		return nil
+	}
+	s.explainWaiting(st, why)
+	return nil
+}
+
+func (s *scope) explainWaiting(st *v1alpha1.StageStatus, why *waiting) {
+	message := fmt.Sprintf("stage %s: %s", st.Name, why.message)
+	s.set(v1alpha1.ConditionProgressing, metav1.ConditionFalse, why.reason, message)
+	if why.stalled {
+		s.set(v1alpha1.ConditionStalled, metav1.ConditionTrue, why.reason, message)
+	}
+	if why.unfit {
+		s.set(v1alpha1.ConditionResourcesFit, metav1.ConditionFalse, reasonUnschedulable, message)
+	}
+	if !s.has(v1alpha1.ConditionProgressing, metav1.ConditionFalse, why.reason) {
+		s.warn(why.reason, message)
+	}
+}
+
+// waitingFor reads the pod first, then events, which alone tell of volumes and of pods that could not
+// be made.
+func (r *Reconciler) waitingFor(ctx context.Context, s *scope, a *attempt) (*waiting, error) {
+	pod := a.pod()
+	if pod == nil {
+		if s.now.Sub(a.job.CreationTimestamp.Time) < quietTime {
+			return nil, nil
+		}
+		text, err := r.lastEvent(ctx, s.run.Namespace, a.job.UID, "FailedCreate")
+		if err != nil || text == "" {
+			return nil, err
+		}
+		return &waiting{reason: reasonPodCreationFailed, message: text, stalled: true}, nil
+	}
+	if why := podWaiting(pod); why != nil {
+		return why, nil
+	}
+	if pod.Spec.NodeName == "" || s.now.Sub(pod.CreationTimestamp.Time) < quietTime {
+		return nil, nil
+	}
+	for _, reason := range []string{"FailedMount", "FailedAttachVolume"} {
+		text, err := r.lastEvent(ctx, s.run.Namespace, pod.UID, reason)
+		if err != nil {
+			return nil, err
+		}
+		if text != "" {
+			return &waiting{reason: reasonVolumeNotReady, message: text, stalled: true}, nil
+		}
+	}
+	return nil, nil
+}
+
+// podWaiting is what a pod's own status says.
+func podWaiting(pod *corev1.Pod) *waiting {
+	c := podCondition(pod, corev1.PodScheduled)
+	if c != nil && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
+		return &waiting{reason: reasonUnschedulable, message: clean(c.Message, maxText), unfit: true}
+	}
+	status := trainerStatus(pod)
+	if status == nil || status.State.Waiting == nil {
+		return nil
+	}
+	w := status.State.Waiting
+	reason, stuck := kubeletReasons[w.Reason]
+	if !stuck {
+		return nil
+	}
+	return &waiting{reason: reason, message: clean(w.Reason+": "+w.Message, maxText), stalled: true}
+}
+
+// lastEvent is the newest event's text about an object, "" where there is none. It is read past the
+// cache, and only for pods that should have started by now.
+func (r *Reconciler) lastEvent(ctx context.Context, namespace string, about types.UID, reason string) (string, error) {
+	var events corev1.EventList
+	err := r.APIReader.List(ctx, &events, client.InNamespace(namespace), client.MatchingFieldsSelector{
+		Selector: fields.SelectorFromSet(fields.Set{"involvedObject.uid": string(about), "reason": reason}),
+	}, client.Limit(50))
+	if err != nil {
+		return "", err
+	}
+	var newest *corev1.Event
+	for i := range events.Items {
+		if e := &events.Items[i]; newest == nil || newest.LastTimestamp.Before(&e.LastTimestamp) {
+			newest = e
+		}
+	}
+	if newest == nil {
+		return "", nil
+	}
+	return clean(newest.Message, maxText), nil
+}
+
+// unanswered says so when a pod should be gone but is not: its node does not answer, and nothing but a
+// person can know that it is dead.
+func (r *Reconciler) unanswered(s *scope) {
+	for i := range s.attempts {
+		for j := range s.attempts[i].pods {
+			pod := &s.attempts[i].pods[j]
+			if pod.DeletionTimestamp == nil || podEnded(pod) {
+				continue
+			}
+			// deletionTimestamp is when the grace period is over.
+			if wait := pod.DeletionTimestamp.Add(overdue).Sub(s.now); wait > 0 {
+				s.requeue(wait)
+				continue
+			}
+			message := fmt.Sprintf("pod %s should be gone, but node %s does not say so: if the node is dead, delete it (kubectl delete node %s), or taint it with node.kubernetes.io/out-of-service",
+				pod.Name, pod.Spec.NodeName, pod.Spec.NodeName)
+			s.set(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reasonNodeUnreachable, message)
+			s.set(v1alpha1.ConditionStalled, metav1.ConditionTrue, reasonNodeUnreachable, message)
+		}
+	}
+}
+
+func isRunning(pod *corev1.Pod) bool {
+	status := trainerStatus(pod)
+	return status != nil && status.State.Running != nil
+}

@@ -1,0 +1,143 @@
+package controllers
+
+import (
+	"fmt"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+// outcomeKind is how an attempt stands.
+type outcomeKind int
+
+const (
+	outcomeRunning   outcomeKind = iota // not ended, or the Job controller has not caught up yet
+	outcomeDone                         // exit 0 and a valid message
+	outcomeLost                         // exit 0, but no valid message: run again
+	outcomeFatal                        // exit 10 or 11: never retried
+	outcomeFailed                       // any other failure: charged
+	outcomeDisrupted                    // not the stage's fault: not charged
+)
+
+// outcome is what an attempt's Job and pods say about it.
+type outcome struct {
+	kind    outcomeKind
+	failure v1alpha1.Failure             // of all but Running and Done
+	message *contract.TerminationMessage // of any end that left a valid one
+}
+
+// observe reads an attempt. Only the newest pod counts: where the Job has made a new one already, the
+// older one's end is past.
+func observe(a *attempt) outcome {
+	pod := a.pod()
+	switch {
+	case pod == nil && jobCondition(a.job, batchv1.JobComplete) != nil:
+		return outcome{kind: outcomeLost, failure: v1alpha1.Failure{
+			Reason: "ResultLost", Message: "the stage ended, but its pod and its message are gone"}}
+	case pod == nil && jobCondition(a.job, batchv1.JobFailed) != nil:
+		return outcome{kind: outcomeDisrupted, failure: v1alpha1.Failure{
+			Reason: "PodDeleted", Message: "the attempt's pod was deleted"}}
+	case pod == nil || !podEnded(pod):
+		return outcome{kind: outcomeRunning}
+	}
+	return observeEnded(a, pod)
+}
+
+func observeEnded(a *attempt, pod *corev1.Pod) outcome {
+	terminated := terminatedState(pod)
+	o := outcome{failure: v1alpha1.Failure{Pod: pod.Name, Node: pod.Spec.NodeName}}
+	if terminated == nil {
+		// The kubelet refused the pod (UnexpectedAdmissionError, OutOfcpu …) or its node went away.
+		o.kind = outcomeDisrupted
+		o.failure.Reason, o.failure.Message = orElse(pod.Status.Reason, "NeverStarted"), clean(pod.Status.Message, maxText)
+		return o
+	}
+	code := terminated.ExitCode
+	o.failure.ExitCode = &code
+	message, err := parseTermination(terminated.Message, a.stage, code)
+	o.message = message
+	if err != nil {
+		o.failure.Reason = orElse(terminated.Reason, "Error")
+		o.failure.Message = clean(lastLines(terminated.Message), maxText)
+	} else {
+		o.failure.Reason, o.failure.Message = message.Reason, message.Message
+	}
+	o.kind = kindOf(code, pod)
+	switch o.kind {
+	case outcomeDone:
+		o = doneOrLost(o, err)
+	case outcomeFailed:
+		if !a.ended() {
+			return outcome{kind: outcomeRunning, message: message} // the Job controller is about to see it
+		}
+		explain(&o.failure, code, terminated.Reason)
+	case outcomeDisrupted:
+		explainDisruption(&o.failure, pod)
+	}
+	return o
+}
+
+// kindOf is the contract's meaning of an exit code, and what happened to the pod besides.
+func kindOf(code int32, pod *corev1.Pod) outcomeKind {
+	disruption := podCondition(pod, corev1.DisruptionTarget)
+	switch {
+	case code == contract.ExitDone:
+		return outcomeDone
+	case code == contract.ExitUserError, code == contract.ExitDiverged:
+		return outcomeFatal
+	case code == contract.ExitTerminate,
+		pod.DeletionTimestamp != nil,
+		disruption != nil && disruption.Status == corev1.ConditionTrue:
+		return outcomeDisrupted
+	}
+	return outcomeFailed
+}
+
+func doneOrLost(o outcome, err error) outcome {
+	if err == nil {
+		return o
+	}
+	o.kind = outcomeLost
+	o.failure.Reason = "ResultLost"
+	o.failure.Message = clean("the stage exited 0 without a valid termination message: "+err.Error(), maxText)
+	return o
+}
+
+// explain adds what the operator knows of a failure to what the trainer said.
+func explain(f *v1alpha1.Failure, code int32, kubelet string) {
+	switch {
+	case kubelet == "OOMKilled":
+		f.Reason = "OOMKilled"
+		f.Message = clean("out of memory: raise template.resources.limits.memory, or lower batchSize. "+f.Message, maxText)
+	case f.Message == "":
+		f.Message = fmt.Sprintf("the trainer exited with %d", code)
+	}
+}
+
+func explainDisruption(f *v1alpha1.Failure, pod *corev1.Pod) {
+	c := podCondition(pod, corev1.DisruptionTarget)
+	switch {
+	case c != nil && c.Status == corev1.ConditionTrue:
+		f.Reason, f.Message = orElse(c.Reason, "Disrupted"), clean(c.Message, maxText)
+	case pod.DeletionTimestamp != nil:
+		f.Reason, f.Message = "PodDeleted", "the pod was deleted"
+	}
+}
+
+func terminatedState(pod *corev1.Pod) *corev1.ContainerStateTerminated {
+	status := trainerStatus(pod)
+	if status == nil {
+		return nil
+	}
+	return status.State.Terminated
+}
+
+func orElse(value, other string) string {
+	if value == "" {
+		return other
+	}
+	return value
+}

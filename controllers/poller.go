@@ -1,0 +1,212 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+const (
+	pollTimeout  = 2 * time.Second // also the time between two polls
+	pollsAtOnce  = 16
+	queuedEvents = 1024
+)
+
+// Target is where a run's progress is asked for.
+type Target struct {
+	Stage   string
+	Attempt int32
+	URL     string
+}
+
+// Sample is what a target last answered.
+type Sample struct {
+	Progress contract.Progress
+	Answered bool   // since the target is polled
+	Silence  string // why it has not answered for Patience; "" while it does
+}
+
+// Poller asks trainers for their progress. It writes nothing: it wakes the reconciler, at most every
+// Interval a run, which takes the sample.
+type Poller struct {
+	Interval time.Duration // between two samples of a run
+	Patience time.Duration // before a silent trainer is called unreachable
+	Clock    clock.WithTicker
+
+	client *http.Client
+	wake   chan event.GenericEvent
+
+	mu      sync.Mutex
+	targets map[types.NamespacedName]*polled
+}
+
+type polled struct {
+	target   Target
+	sample   Sample
+	heard    time.Time // when it last answered, or was first polled
+	woken    time.Time // when the reconciler was last woken
+	due      bool      // the reconciler may take the sample
+	told     []string  // warnings that the reconciler has taken
+	inFlight bool
+}
+
+// NewPoller makes a poller.
+func NewPoller(interval time.Duration, clock clock.WithTicker) *Poller {
+	return &Poller{
+		Interval: interval, Patience: 30 * time.Second, Clock: clock,
+		client: &http.Client{
+			Timeout:       pollTimeout,
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+			Transport:     &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second},
+		},
+		wake:    make(chan event.GenericEvent, queuedEvents),
+		targets: map[types.NamespacedName]*polled{},
+	}
+}
+
+// NeedLeaderElection: only the leader polls.
+func (p *Poller) NeedLeaderElection() bool { return true }
+
+// Watch polls a run's target from now on, instead of any other of that run.
+func (p *Poller) Watch(run types.NamespacedName, target Target) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if old := p.targets[run]; old == nil || old.target != target {
+		p.targets[run] = &polled{target: target, heard: p.Clock.Now()}
+	}
+}
+
+// Forget polls a run no more.
+func (p *Poller) Forget(run types.NamespacedName) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.targets, run)
+}
+
+// Take is the run's sample, once after each waking, with the warnings that are new.
+func (p *Poller) Take(run types.NamespacedName) (Sample, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	entry := p.targets[run]
+	if entry == nil || !entry.due {
+		return Sample{}, false
+	}
+	entry.due = false
+	sample := entry.sample
+	sample.Progress.Warnings = slices.DeleteFunc(slices.Clone(sample.Progress.Warnings), func(w string) bool {
+		return slices.Contains(entry.told, w)
+	})
+	entry.told = entry.sample.Progress.Warnings
+	return sample, true
+}
+
+// Start polls until the context ends.
+func (p *Poller) Start(ctx context.Context) error {
+	ticker := p.Clock.NewTicker(pollTimeout)
+	defer ticker.Stop()
+	slots := make(chan struct{}, pollsAtOnce)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C():
+			p.round(ctx, slots)
+		}
+	}
+}
+
+// round starts a poll of every run that has none in flight; those that find no slot wait for the next.
+func (p *Poller) round(ctx context.Context, slots chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for run, entry := range p.targets {
+		if entry.inFlight {
+			continue
+		}
+		select {
+		case slots <- struct{}{}:
+		default:
+			return
+		}
+		entry.inFlight = true
+		go func() {
+			defer func() { <-slots }()
+			progress, err := p.ask(ctx, entry.target)
+			p.heard(run, entry, progress, err)
+		}()
+	}
+}
+
+// ask reads one answer; it comes from an image that need not be ours.
+func (p *Poller) ask(ctx context.Context, target Target) (contract.Progress, error) {
+	var progress contract.Progress
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.URL, nil)
+	if err != nil {
+		return progress, err
+	}
+	response, err := p.client.Do(request)
+	if err != nil {
+		return progress, err
+	}
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return progress, fmt.Errorf("/progress answers %d", response.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, contract.MaxProgressBytes+1))
+	if err != nil {
+		return progress, err
+	}
+	if len(body) > contract.MaxProgressBytes {
+		return progress, fmt.Errorf("/progress answers more than %d bytes", contract.MaxProgressBytes)
+	}
+	if err := json.Unmarshal(body, &progress); err != nil {
+		return progress, errors.New("/progress is not the contract's JSON")
+	}
+	return progress, checkProgress(&progress, target)
+}
+
+// heard keeps an answer, or its absence, and wakes the reconciler where it is time to.
+func (p *Poller) heard(run types.NamespacedName, entry *polled, progress contract.Progress, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	entry.inFlight = false
+	if p.targets[run] != entry {
+		return
+	}
+	now := p.Clock.Now()
+	turned := false
+	if err == nil {
+		turned = entry.sample.Silence != "" || !entry.sample.Answered
+		entry.sample = Sample{Progress: progress, Answered: true}
+		entry.heard = now
+	} else if now.Sub(entry.heard) >= p.Patience {
+		turned = entry.sample.Silence == ""
+		entry.sample.Silence = clean(err.Error(), 256)
+	} else {
+		return
+	}
+	if !turned && now.Sub(entry.woken) < p.Interval {
+		return
+	}
+	select {
+	case p.wake <- event.GenericEvent{Object: &v1alpha1.SimCLRRun{
+		ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: run.Name},
+	}}:
+		entry.woken, entry.due = now, true
+	default: // the queue is full: the next answer wakes
+	}
+}

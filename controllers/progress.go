@@ -1,0 +1,123 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"strconv"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/duration"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+// progress takes over what the poller heard of the attempt that runs.
+func (r *Reconciler) progress(_ context.Context, s *scope) error {
+	key := client.ObjectKeyFromObject(s.run)
+	if s.active == nil {
+		r.Poller.Forget(key)
+		return nil
+	}
+	st, pod := s.stage(s.active.stage), s.active.pod()
+	if pod.Status.PodIP != "" {
+		r.Poller.Watch(key, Target{
+			Stage: st.Name, Attempt: s.active.number,
+			URL: "http://" + net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(r.ProgressPort)) + "/progress",
+		})
+	}
+	s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonTraining,
+		fmt.Sprintf("stage %s: attempt %d runs on node %s", st.Name, s.active.number, pod.Spec.NodeName))
+	sample, due := r.Poller.Take(key)
+	switch {
+	case due && sample.Silence != "":
+		s.unreachable(st, sample.Silence)
+	case due:
+		s.noteProgress(st, &sample.Progress)
+	case s.has(v1alpha1.ConditionProgressing, metav1.ConditionUnknown, reasonProgressUnreachable):
+		delete(s.wanted, v1alpha1.ConditionProgressing) // nothing new was heard
+	}
+	return nil
+}
+
+func (s *scope) unreachable(st *v1alpha1.StageStatus, why string) {
+	message := fmt.Sprintf("stage %s: the trainer does not tell its progress: %s", st.Name, why)
+	if !s.has(v1alpha1.ConditionProgressing, metav1.ConditionUnknown, reasonProgressUnreachable) {
+		s.warn(reasonProgressUnreachable, message)
+	}
+	s.set(v1alpha1.ConditionProgressing, metav1.ConditionUnknown, reasonProgressUnreachable, message)
+}
+
+// noteProgress writes a checked answer to the status.
+func (s *scope) noteProgress(st *v1alpha1.StageStatus, p *contract.Progress) {
+	st.Progress = &v1alpha1.StageProgress{
+		Phase: p.Phase, Epoch: p.Epoch, Step: p.Step, TotalSteps: p.TotalSteps, Percent: percentOf(p),
+		Loss: decimal(p.Loss, 4), ContrastiveAccuracy: decimal(p.ContrastiveAccuracy, 2),
+		ImagesPerSecond: decimal(p.ImagesPerSecond, 1),
+	}
+	s.run.Status.ETA = ""
+	if p.ETASeconds > 0 {
+		s.run.Status.ETA = duration.HumanDuration(time.Duration(p.ETASeconds * float64(time.Second)))
+	}
+	if p.CheckpointStep > checkpointStep(st) {
+		s.noteCheckpoint(st, p.CheckpointStep)
+	}
+	if st.Checkpoint != nil {
+		if saved, err := time.Parse(time.RFC3339, p.CheckpointSavedAt); err == nil {
+			st.Checkpoint.SavedAt = &metav1.Time{Time: saved.Truncate(time.Second)}
+		}
+		st.Checkpoint.ResumedFrom = p.ResumedFrom
+	}
+	for _, warning := range p.Warnings {
+		s.warn("TrainerWarning", fmt.Sprintf("stage %s: %s", st.Name, warning))
+	}
+}
+
+// maxETA bounds an estimate of others.
+const maxETA = 10 * 365 * 24 * 3600
+
+// checkProgress refuses what a trainer cannot mean, and bounds the rest.
+func checkProgress(p *contract.Progress, target Target) error {
+	switch {
+	case p.SchemaVersion != contract.Version:
+		return fmt.Errorf("/progress has schemaVersion %d, not %d", p.SchemaVersion, contract.Version)
+	case p.Stage != target.Stage || p.Attempt != target.Attempt:
+		return errors.New("/progress is of another stage or attempt")
+	case p.Epoch < 0, p.Step < 0, p.TotalSteps < 0, p.Done < 0, p.Total < 0, p.CheckpointStep < 0,
+		p.ResumedFrom != nil && *p.ResumedFrom < 0:
+		return errors.New("/progress has a negative count")
+	}
+	for _, v := range []float64{p.Loss, p.ContrastiveAccuracy, p.ImagesPerSecond, p.ETASeconds} {
+		if math.IsNaN(v) || math.IsInf(v, 0) {
+			return errors.New("/progress has a value that is not a number")
+		}
+	}
+	p.Phase = clean(p.Phase, 32)
+	p.ETASeconds = min(p.ETASeconds, maxETA)
+	p.Warnings = cleanWarnings(p.Warnings)
+	return nil
+}
+
+func percentOf(p *contract.Progress) int32 {
+	done, total := p.Step, p.TotalSteps
+	if total == 0 {
+		done, total = p.Done, p.Total
+	}
+	if total == 0 {
+		return 0
+	}
+	return int32(100 * float64(min(done, total)) / float64(total))
+}
+
+// decimal is a number for a status; "" for 0, which stands for "not known", and for absurd ones.
+func decimal(v float64, digits int) string {
+	if v == 0 || math.Abs(v) > 1e12 {
+		return ""
+	}
+	return strconv.FormatFloat(v, 'f', digits, 64)
+}

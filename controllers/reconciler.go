@@ -1,0 +1,125 @@
+package controllers
+
+import (
+	"context"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+// Reconciler makes what a SimCLRRun wants and tells what it sees.
+type Reconciler struct {
+	client.Client
+	APIReader client.Reader // past the cache
+	Recorder  events.EventRecorder
+	Clock     clock.PassiveClock
+	Poller    *Poller
+
+	Images          map[v1alpha1.AcceleratorType]string // of the trainer
+	ImagePullPolicy corev1.PullPolicy                   // of the trainer's pods; "" for Kubernetes' default
+	DatasetMirror   string                              // base URL of known datasets; "" for their own
+	ProgressPort    int                                 // contract.HTTPPort but in tests
+}
+
+// step is a sub-reconciler: one concern of a run.
+type step func(context.Context, *scope) error
+
+// steps are the sub-reconcilers in their order. Each may end the list with an error (errors.go).
+func (r *Reconciler) steps() []step {
+	return []step{r.observe, r.ended, r.suspend, r.fixConfig, r.storage, r.stages, r.progress, r.results}
+}
+
+// Reconcile brings one run nearer to what it wants.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	var run v1alpha1.SimCLRRun
+	if err := r.Get(ctx, request.NamespacedName, &run); err != nil || run.DeletionTimestamp != nil {
+		r.Poller.Forget(request.NamespacedName)
+		return ctrl.Result{}, client.IgnoreNotFound(err) // owner references clean up
+	}
+	s := newScope(&run, r.Clock.Now())
+	var err error
+	for _, step := range r.steps() {
+		if err = step(ctx, s); err != nil {
+			break
+		}
+	}
+	result, err := s.settle(err)
+	s.summarize()
+	if patchErr := r.patch(ctx, s); patchErr != nil {
+		if apierrors.IsConflict(patchErr) {
+			return ctrl.Result{RequeueAfter: conflictRetry}, nil // the cache is behind
+		}
+		return ctrl.Result{}, client.IgnoreNotFound(patchErr)
+	}
+	r.emit(s)
+	return result, err
+}
+
+// patch writes the status, only where it has changed and only over the one that was read.
+func (r *Reconciler) patch(ctx context.Context, s *scope) error {
+	if equality.Semantic.DeepEqual(s.before.Status, s.run.Status) {
+		return nil
+	}
+	lock := client.MergeFromWithOptions(s.before, client.MergeFromWithOptimisticLock{})
+	return r.Status().Patch(ctx, s.run, lock, client.FieldOwner(FieldManager))
+}
+
+func (r *Reconciler) emit(s *scope) {
+	for _, e := range s.events {
+		r.Recorder.Eventf(s.run, nil, e.kind, e.reason, "Reconcile", "%s", e.message)
+	}
+}
+
+// ended leaves a run alone that is complete or has failed, once nothing of it runs.
+func (r *Reconciler) ended(ctx context.Context, s *scope) error {
+	if !finished(s.run) {
+		return nil
+	}
+	r.Poller.Forget(client.ObjectKeyFromObject(s.run))
+	if _, err := r.stopWorkloads(ctx, s); err != nil {
+		return err
+	}
+	return errEnded
+}
+
+// SetupWithManager registers the reconciler and its poller.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if r.ProgressPort == 0 {
+		r.ProgressPort = contract.HTTPPort
+	}
+	if err := mgr.Add(r.Poller); err != nil {
+		return err
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("simclrrun").
+		For(&v1alpha1.SimCLRRun{}).
+		Owns(&batchv1.Job{}).
+		Owns(&corev1.ConfigMap{}).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(runOf)).
+		WatchesRawSource(source.Channel(r.Poller.wake, &handler.EnqueueRequestForObject{})).
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
+		Complete(r)
+}
+
+// runOf is the run that a pod belongs to, by its label; what it owns is checked by UID later.
+func runOf(_ context.Context, object client.Object) []reconcile.Request {
+	name := object.GetLabels()[LabelRun]
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}}
+}

@@ -1,0 +1,241 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+// stages runs the stages one after the other.
+func (r *Reconciler) stages(ctx context.Context, s *scope) error {
+	names := s.config.Spec.StageNames()
+	for _, name := range names {
+		s.stage(name)
+	}
+	for _, name := range names {
+		st := s.stage(name)
+		if st.State == v1alpha1.StageComplete {
+			continue
+		}
+		if err := r.advance(ctx, s, st); err != nil {
+			return err
+		}
+		if st.State != v1alpha1.StageComplete {
+			return nil
+		}
+	}
+	s.set(v1alpha1.ConditionComplete, metav1.ConditionTrue, reasonComplete, "every stage is complete")
+	s.set(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reasonComplete, "every stage is complete")
+	s.tell("Complete", "every stage is complete")
+	return nil
+}
+
+// advance looks at the stage's newest attempt and does what the restart budget decides.
+func (r *Reconciler) advance(ctx context.Context, s *scope, st *v1alpha1.StageStatus) error {
+	a, err := r.newestAttempt(ctx, s, st)
+	if err != nil {
+		return err
+	}
+	if a == nil {
+		return r.withoutWorkload(ctx, s, st)
+	}
+	s.recall(st, a)
+	if a.job.DeletionTimestamp != nil {
+		s.stopping(st)
+		r.unanswered(s)
+		return nil
+	}
+	o := observe(a)
+	s.noteMessage(st, o.message)
+	d := decide(a.ledger(), o, checkpointStep(st), s.chargedElsewhere(st), s.maxRestarts())
+	if d.action == actionWait {
+		return r.follow(ctx, s, st, a)
+	}
+	if d.action == actionFinish {
+		return r.finishStage(ctx, s, st, a, o.message)
+	}
+	s.noteFailure(st, a, o, d)
+	if d.action == actionFail || d.action == actionExhaust {
+		return failedStage(st, d, s.maxRestarts())
+	}
+	return r.restart(ctx, s, st, a, d)
+}
+
+// newestAttempt is the stage's newest attempt; nil where none was made or it is gone. The cache may not
+// have it yet, so one that the status knows of is looked for past the cache.
+func (r *Reconciler) newestAttempt(ctx context.Context, s *scope, st *v1alpha1.StageStatus) (*attempt, error) {
+	a := s.newest(st.Name)
+	if st.Attempts == 0 || (a != nil && a.number >= st.Attempts) {
+		return a, nil
+	}
+	job, err := r.liveJob(ctx, s, JobName(s.run.Name, st.Name, st.Attempts))
+	if err != nil || job == nil || !controlledBy(job, s.run) {
+		return nil, err
+	}
+	fresh := newAttempt(job, nil)
+	return &fresh, nil
+}
+
+// withoutWorkload makes the first attempt, or the next one where the last is gone: deleted by a
+// suspension, which does not count, or by the operator after a disruption or by somebody, which do.
+func (r *Reconciler) withoutWorkload(ctx context.Context, s *scope, st *v1alpha1.StageStatus) error {
+	l := ledger{charged: st.ChargedRestarts, unchargedInRow: st.UnchargedInRow, checkpointStep: checkpointStep(st)}
+	if older := s.newest(st.Name); older != nil {
+		l.avoid = older.ledger().avoid
+	}
+	if f := st.LastFailure; f != nil && f.ExitCode != nil && *f.ExitCode == contract.ExitDevice && f.Node != "" &&
+		!slices.Contains(l.avoid, f.Node) {
+		l.avoid = append(slices.Clone(l.avoid), f.Node)
+	}
+	if st.Attempts == 0 || st.State == v1alpha1.StageSuspended {
+		return r.start(ctx, s, st, l)
+	}
+	o := outcome{kind: outcomeDisrupted}
+	d := decide(l, o, l.checkpointStep, s.chargedElsewhere(st), s.maxRestarts())
+	if d.action == actionExhaust {
+		return failedStage(st, d, s.maxRestarts())
+	}
+	return r.start(ctx, s, st, d.next)
+}
+
+// restart makes the next attempt once the old one is gone or has ended, and its delay is over.
+func (r *Reconciler) restart(ctx context.Context, s *scope, st *v1alpha1.StageStatus, a *attempt, d decision) error {
+	if !a.ended() {
+		// The Job would make another pod after a wait that grows with every ignored failure.
+		s.stopping(st)
+		return r.deleteJob(ctx, a, metav1.DeletePropagationForeground)
+	}
+	if wait := st.LastFailure.Time.Add(d.delay).Sub(s.now); wait > 0 {
+		s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonBackingOff,
+			fmt.Sprintf("stage %s: restart %d of at most %d in %s", st.Name, d.next.charged+s.chargedElsewhere(st), s.maxRestarts(), d.delay))
+		s.requeue(wait)
+		return nil
+	}
+	return r.start(ctx, s, st, d.next)
+}
+
+// start makes the stage's next attempt. Its name is deterministic, so making it twice is making it once.
+func (r *Reconciler) start(ctx context.Context, s *scope, st *v1alpha1.StageStatus, l ledger) error {
+	number := st.Attempts + 1
+	job, err := r.job(s, st.Name, number, l)
+	if err != nil {
+		return err
+	}
+	switch err = r.Create(ctx, job); {
+	case err == nil:
+		s.tell("StageStarted", fmt.Sprintf("stage %s, attempt %d: Job %s", st.Name, number, job.Name))
+	case apierrors.IsAlreadyExists(err):
+		if job, err = r.existing(ctx, s, job.Name); err != nil {
+			return err
+		}
+	case apierrors.IsInvalid(err):
+		return blockf(reasonInvalidTemplate, "the API server refuses the Job: suspend the run and correct spec.template: %v", err)
+	case apierrors.IsForbidden(err):
+		return blockf(reasonPodCreationFailed, "the API server refuses the Job: %v", err)
+	default:
+		return err
+	}
+	fresh := newAttempt(job, nil)
+	s.recall(st, &fresh)
+	st.State, st.Progress = v1alpha1.StageRunning, nil
+	s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonStarting,
+		fmt.Sprintf("stage %s: attempt %d is starting", st.Name, number))
+	return nil
+}
+
+// recall reads a stage's counters from its newest attempt.
+func (s *scope) recall(st *v1alpha1.StageStatus, a *attempt) {
+	l := a.ledger()
+	if l.checkpointStep > checkpointStep(st) {
+		s.noteCheckpoint(st, l.checkpointStep)
+	}
+	st.Attempts, st.Workload = max(st.Attempts, a.number), a.job.Name
+	st.ChargedRestarts, st.UnchargedInRow = l.charged, l.unchargedInRow
+	if checkpointStep(st) > l.checkpointStep {
+		st.UnchargedInRow = 0
+	}
+	if st.StartTime == nil {
+		st.StartTime = s.time()
+		if !a.job.CreationTimestamp.IsZero() {
+			st.StartTime = a.job.CreationTimestamp.DeepCopy()
+		}
+	}
+}
+
+func (s *scope) stopping(st *v1alpha1.StageStatus) {
+	s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonStopping,
+		fmt.Sprintf("stage %s: waiting for attempt %d to be gone", st.Name, st.Attempts))
+}
+
+// noteFailure writes down why an attempt ended, once.
+func (s *scope) noteFailure(st *v1alpha1.StageStatus, a *attempt, o outcome, d decision) {
+	f := o.failure
+	f.Charge = "Uncharged"
+	if d.charged {
+		f.Charge = "Charged"
+	}
+	if o.kind == outcomeFatal {
+		f.Charge = ""
+	}
+	ended := metav1.NewTime(endOf(a, s.now))
+	f.Time = &ended
+	if old := st.LastFailure; old == nil || old.Time == nil || !old.Time.Equal(&ended) || old.Pod != f.Pod {
+		s.warn("AttemptFailed", fmt.Sprintf("stage %s, attempt %d: %s: %s", st.Name, a.number, f.Reason, f.Message))
+	}
+	st.LastFailure = &f
+}
+
+// endOf is when an attempt ended, by the kubelet's or the Job controller's clock, to the second.
+func endOf(a *attempt, now time.Time) time.Time {
+	if pod := a.pod(); pod != nil {
+		if t := terminatedState(pod); t != nil && !t.FinishedAt.IsZero() {
+			return t.FinishedAt.Time
+		}
+	}
+	for i := range a.job.Status.Conditions {
+		if c := &a.job.Status.Conditions[i]; !c.LastTransitionTime.IsZero() {
+			return c.LastTransitionTime.Time
+		}
+	}
+	return now.Truncate(time.Second)
+}
+
+func failedStage(st *v1alpha1.StageStatus, d decision, maxRestarts int32) error {
+	var f v1alpha1.Failure
+	if st.LastFailure != nil {
+		f = *st.LastFailure
+	}
+	what := fmt.Sprintf("stage %s: %s: %s", st.Name, orElse(f.Reason, "Disrupted"), orElse(f.Message, "its workload was deleted"))
+	switch {
+	case d.action == actionExhaust:
+		return failf(reasonRestartsExhausted, "restartPolicy.maxRestarts of %d is reached; %s", maxRestarts, what)
+	case f.ExitCode != nil && *f.ExitCode == contract.ExitDiverged:
+		return failf(reasonDiverged, "%s", what)
+	}
+	return failf(reasonUserError, "%s", what)
+}
+
+// chargedElsewhere are the charged restarts of the other stages: the budget is the run's.
+func (s *scope) chargedElsewhere(st *v1alpha1.StageStatus) int32 {
+	var sum int32
+	for i := range s.run.Status.Stages {
+		if other := &s.run.Status.Stages[i]; other.Name != st.Name {
+			sum += other.ChargedRestarts
+		}
+	}
+	return sum
+}
+
+func (s *scope) maxRestarts() int32 {
+	if n := s.config.Spec.RestartPolicy.MaxRestarts; n != nil {
+		return *n
+	}
+	return 3
+}

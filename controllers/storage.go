@@ -1,0 +1,120 @@
+package controllers
+
+import (
+	"context"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+// defaultClaimSize of an output claim that names none.
+const defaultClaimSize = "10Gi"
+
+// storage makes or finds the output claim and finds the claims that datasets are on.
+func (r *Reconciler) storage(ctx context.Context, s *scope) error {
+	output := &s.config.Spec.Output
+	if output.ExistingClaim != "" {
+		s.run.Status.OutputClaim = output.ExistingClaim
+		if err := r.needClaim(ctx, s, output.ExistingClaim, reasonOutputClaimNotFound, "output.existingClaim"); err != nil {
+			return err
+		}
+	} else {
+		s.run.Status.OutputClaim = ClaimName(s.run.Name)
+		if err := r.makeClaim(ctx, s, output.Claim); err != nil {
+			return err
+		}
+	}
+	return r.datasetClaims(ctx, s)
+}
+
+func (r *Reconciler) datasetClaims(ctx context.Context, s *scope) error {
+	spec := &s.config.Spec
+	uris := []struct{ field, uri string }{{"dataset.uri", spec.Dataset.URI}}
+	if spec.Evaluation != nil {
+		uris = append(uris, struct{ field, uri string }{"evaluation.dataset.uri", spec.Evaluation.Dataset.URI})
+	}
+	if spec.Pretraining.From != nil {
+		uris = append(uris, struct{ field, uri string }{"pretraining.from.uri", spec.Pretraining.From.URI})
+	}
+	s.claims = nil
+	for _, u := range uris {
+		claim := claimOf(u.uri)
+		if claim == "" || slices.Contains(s.claims, claim) {
+			continue
+		}
+		if err := r.needClaim(ctx, s, claim, reasonDatasetClaimNotFound, u.field); err != nil {
+			return err
+		}
+		s.claims = append(s.claims, claim)
+	}
+	return nil
+}
+
+func (r *Reconciler) needClaim(ctx context.Context, s *scope, name, reason, field string) error {
+	claim, err := r.claim(ctx, s, name)
+	switch {
+	case err != nil:
+		return err
+	case claim == nil:
+		return blockf(reason, "%s: there is no PersistentVolumeClaim %s in namespace %s: create it", field, name, s.run.Namespace)
+	case claim.DeletionTimestamp != nil:
+		return blockf(reason, "%s: PersistentVolumeClaim %s is being deleted: create it again", field, name)
+	}
+	return nil
+}
+
+// claim reads past the cache: the operator watches no claims, it may only get them by name.
+func (r *Reconciler) claim(ctx context.Context, s *scope, name string) (*corev1.PersistentVolumeClaim, error) {
+	var claim corev1.PersistentVolumeClaim
+	err := r.APIReader.Get(ctx, client.ObjectKey{Namespace: s.run.Namespace, Name: name}, &claim)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	return &claim, err
+}
+
+// makeClaim makes the output claim where it is missing. One that an older run of this name left
+// (retention Retain) is used as it is and keeps its owner: this run's files are in a directory of their own.
+func (r *Reconciler) makeClaim(ctx context.Context, s *scope, spec *v1alpha1.ClaimSpec) error {
+	name := ClaimName(s.run.Name)
+	claim, err := r.claim(ctx, s, name)
+	switch {
+	case err != nil:
+		return err
+	case claim == nil:
+		return r.applyClaim(ctx, s, name, spec)
+	case claim.Labels[labelManagedBy] != FieldManager:
+		return blockf(reasonNameTaken, "PersistentVolumeClaim %s exists and is not simclr-operator's: delete it, or make a new run with output.existingClaim: %s", name, name)
+	case claim.DeletionTimestamp != nil:
+		return waitf(reasonOutputClaimNotFound, "PersistentVolumeClaim %s is being deleted", name)
+	}
+	return nil
+}
+
+func (r *Reconciler) applyClaim(ctx context.Context, s *scope, name string, spec *v1alpha1.ClaimSpec) error {
+	if spec == nil {
+		spec = &v1alpha1.ClaimSpec{}
+	}
+	size := resource.MustParse(defaultClaimSize)
+	if spec.Size != nil {
+		size = *spec.Size
+	}
+	want := corev1ac.PersistentVolumeClaimSpec().
+		WithAccessModes(corev1.ReadWriteOnce).
+		WithResources(corev1ac.VolumeResourceRequirements().
+			WithRequests(corev1.ResourceList{corev1.ResourceStorage: size}))
+	if spec.StorageClassName != nil {
+		want = want.WithStorageClassName(*spec.StorageClassName)
+	}
+	apply := corev1ac.PersistentVolumeClaim(name, s.run.Namespace).WithLabels(runLabels(s.run)).WithSpec(want)
+	if spec.Retention == v1alpha1.ClaimDelete {
+		apply = apply.WithOwnerReferences(ownerReference(s.run))
+	}
+	return r.Apply(ctx, apply, client.FieldOwner(FieldManager), client.ForceOwnership)
+}

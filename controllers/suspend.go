@@ -1,0 +1,70 @@
+package controllers
+
+import (
+	"context"
+	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+// suspend deletes what runs when the user wants it to stop, and waits until no pod is left. The trainer
+// saves a checkpoint at SIGTERM; what resumes is the next attempt.
+func (r *Reconciler) suspend(ctx context.Context, s *scope) error {
+	if s.run.Spec.Suspend == nil || !*s.run.Spec.Suspend {
+		return nil
+	}
+	stopping, err := r.stopWorkloads(ctx, s)
+	if err != nil {
+		return err
+	}
+	if stopping > 0 {
+		message := fmt.Sprintf("%d workloads are saving and stopping", stopping)
+		s.set(v1alpha1.ConditionSuspended, metav1.ConditionFalse, reasonSuspending, message)
+		s.set(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reasonSuspending, message)
+		r.unanswered(s)
+		return errStop
+	}
+	if !s.has(v1alpha1.ConditionSuspended, metav1.ConditionTrue, reasonSuspended) {
+		s.tell(reasonSuspended, "no pod runs; spec.suspend: false lets the run go on")
+	}
+	const message = "spec.suspend is true"
+	s.set(v1alpha1.ConditionSuspended, metav1.ConditionTrue, reasonSuspended, message)
+	s.set(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reasonSuspended, message)
+	if st := s.current(); st != nil && st.Attempts > 0 {
+		st.State = v1alpha1.StageSuspended
+	}
+	r.Poller.Forget(client.ObjectKeyFromObject(s.run))
+	return errStop
+}
+
+// stopWorkloads deletes the Jobs that have not ended, with their pods first, and says how many are not
+// gone yet. Ended ones stay: they are the record of what happened.
+func (r *Reconciler) stopWorkloads(ctx context.Context, s *scope) (int, error) {
+	stopping := 0
+	for i := range s.attempts {
+		a := &s.attempts[i]
+		if a.ended() && !a.live() {
+			continue
+		}
+		stopping++
+		if st := s.stage(a.stage); a.pod() != nil {
+			s.recall(st, a)
+			s.noteMessage(st, observe(a).message)
+		}
+		if err := r.deleteJob(ctx, a, metav1.DeletePropagationForeground); err != nil {
+			return stopping, err
+		}
+	}
+	return stopping, nil
+}
+
+func (r *Reconciler) deleteJob(ctx context.Context, a *attempt, how metav1.DeletionPropagation) error {
+	if a.job.DeletionTimestamp != nil {
+		return nil
+	}
+	err := r.Delete(ctx, a.job, client.PropagationPolicy(how), client.Preconditions{UID: &a.job.UID})
+	return client.IgnoreNotFound(err)
+}
