@@ -1,0 +1,174 @@
+// Package report tells others how a stage is doing: /progress, /metrics and /healthz over HTTP, lines or a
+// bar on a terminal, structured logs, the termination message, and the watchdog that ends a stall.
+package report
+
+import (
+	"math"
+	"sync"
+	"time"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+)
+
+// The phases of a stage.
+const (
+	Preparing  = "Preparing"
+	Compiling  = "Compiling"
+	Training   = "Training"
+	Evaluating = "Evaluating"
+)
+
+// window over which rates are taken.
+const window = 30 * time.Second
+
+const (
+	maxWarnings     = 20
+	maxWarningBytes = 500
+)
+
+// Tracker is a stage's progress. Its methods may be called from any goroutine.
+type Tracker struct {
+	run  string
+	rank int
+
+	mu       sync.Mutex
+	p        contract.Progress
+	images   int64 // that were trained on in this process
+	lastUnit time.Time
+	samples  []sample
+}
+
+// sample is what was done when.
+type sample struct {
+	at     time.Time
+	done   int64
+	images int64
+}
+
+// Step is a training step that is finished.
+type Step struct {
+	Epoch               int32 // from 1
+	Step                int64 // steps done, from 1
+	TotalSteps          int64
+	Images              int // source images of the step, not views
+	Loss                float64
+	ContrastiveAccuracy float64 // percent; 0 where there is none
+}
+
+// New tracks a stage of a run from now on, in the phase Preparing.
+func New(run, stage string, attempt int32, rank int) *Tracker {
+	t := &Tracker{run: run, rank: rank, p: contract.Progress{SchemaVersion: contract.Version, Stage: stage, Attempt: attempt}}
+	t.Begin(Preparing, 0)
+	return t
+}
+
+// Begin starts a phase of total units of work (steps, images, bytes; 0: unknown).
+func (t *Tracker) Begin(phase string, total int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.p.Phase, t.p.Done, t.p.Total = phase, 0, total
+	t.restart(0)
+}
+
+// Advance tells of n more units of the phase.
+func (t *Tracker) Advance(n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.p.Done += n
+	t.sample()
+}
+
+// Step tells of a training step: a unit of the phase Training.
+func (t *Tracker) Step(s Step) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if s.Step != t.p.Done+1 { // resumed: only this step was done since the phase began
+		t.samples = append(t.samples[:0], sample{t.lastUnit, s.Step - 1, t.images})
+	}
+	t.p.Epoch, t.p.Step, t.p.TotalSteps = s.Epoch, s.Step, s.TotalSteps
+	t.p.Done, t.p.Total = s.Step, s.TotalSteps
+	t.p.Loss, t.p.ContrastiveAccuracy = finite(s.Loss), finite(s.ContrastiveAccuracy)
+	t.images += int64(s.Images)
+	t.sample()
+}
+
+// finite is 0 for what JSON cannot say; a loss that is no number ends the stage anyway.
+func finite(v float64) float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return 0
+	}
+	return v
+}
+
+// restart the rates at a number of units done.
+func (t *Tracker) restart(done int64) {
+	t.p.Done, t.lastUnit = done, time.Now()
+	t.samples = append(t.samples[:0], sample{t.lastUnit, done, t.images})
+}
+
+// sample notes that a unit was finished now, and forgets what is older than the window.
+func (t *Tracker) sample() {
+	t.lastUnit = time.Now()
+	t.samples = append(t.samples, sample{t.lastUnit, t.p.Done, t.images})
+	for len(t.samples) > 2 && t.lastUnit.Sub(t.samples[1].at) >= window {
+		t.samples = t.samples[1:]
+	}
+}
+
+// Saved tells of a checkpoint.
+func (t *Tracker) Saved(step int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.p.CheckpointStep, t.p.CheckpointSavedAt = step, time.Now().UTC().Format(time.RFC3339)
+}
+
+// Resumed tells that the stage goes on from a checkpoint.
+func (t *Tracker) Resumed(step int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.p.ResumedFrom, t.p.Step, t.p.CheckpointStep = &step, step, step
+}
+
+// Warn keeps a warning for /progress and the termination message: the first ones, each once, shortened.
+func (t *Tracker) Warn(message string) {
+	message = shorten(message, maxWarningBytes)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, w := range t.p.Warnings {
+		if w == message {
+			return
+		}
+	}
+	if len(t.p.Warnings) < maxWarnings {
+		t.p.Warnings = append(t.p.Warnings, message)
+	}
+}
+
+// Progress now.
+func (t *Tracker) Progress() contract.Progress {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	p := t.p
+	p.Warnings = append([]string(nil), t.p.Warnings...)
+	if p.ResumedFrom != nil {
+		from := *p.ResumedFrom
+		p.ResumedFrom = &from
+	}
+	// differences of time.Time go by the monotonic clock: setting the wall clock stalls nothing
+	p.SinceLastUnitSeconds = time.Since(t.lastUnit).Seconds()
+	first, last := t.samples[0], t.samples[len(t.samples)-1]
+	if seconds := last.at.Sub(first.at).Seconds(); seconds > 0 {
+		p.ImagesPerSecond = float64(last.images-first.images) / seconds
+		if units := last.done - first.done; units > 0 && p.Total > p.Done {
+			p.ETASeconds = max(0, float64(p.Total-p.Done)*seconds/float64(units)-p.SinceLastUnitSeconds)
+		}
+	}
+	return p
+}
+
+// trained is how many images were trained on in this process.
+func (t *Tracker) trained() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.images
+}

@@ -1,0 +1,185 @@
+package report
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+)
+
+func TestProgressOfTraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := New("fashion", "pretrain", 2, 0)
+		k.Begin(Training, 100)
+		time.Sleep(time.Second)
+		k.Step(Step{Epoch: 1, Step: 1, TotalSteps: 100, Images: 256, Loss: 5.5, ContrastiveAccuracy: 12.5})
+		time.Sleep(time.Second)
+		k.Step(Step{Epoch: 1, Step: 2, TotalSteps: 100, Images: 256, Loss: 5.25, ContrastiveAccuracy: 25})
+		k.Saved(2)
+		saved := time.Now().UTC().Format(time.RFC3339)
+		k.Warn("a damaged image was skipped")
+		k.Warn("a damaged image was skipped")
+		time.Sleep(500 * time.Millisecond)
+		want := contract.Progress{
+			SchemaVersion: contract.Version, Stage: "pretrain", Attempt: 2, Phase: Training,
+			Epoch: 1, Step: 2, TotalSteps: 100, Done: 2, Total: 100, SinceLastUnitSeconds: 0.5,
+			Loss: 5.25, ContrastiveAccuracy: 25, ImagesPerSecond: 256, ETASeconds: 97.5, // 98 steps of a second, half of one gone
+			CheckpointStep: 2, CheckpointSavedAt: saved, Warnings: []string{"a damaged image was skipped"},
+		}
+		if d := cmp.Diff(want, k.Progress()); d != "" {
+			t.Error(d)
+		}
+	})
+}
+
+func TestRatesAreOverTheLastSeconds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := New("r", "pretrain", 1, 0)
+		k.Begin(Training, 1000)
+		step := int64(0)
+		train := func(steps int, each time.Duration) {
+			for range steps {
+				time.Sleep(each)
+				step++
+				k.Step(Step{Step: step, TotalSteps: 1000, Images: 100})
+			}
+		}
+		train(50, 2*time.Second) // 50 images/s
+		if got := k.Progress().ImagesPerSecond; got != 50 {
+			t.Errorf("%v images/s, want 50", got)
+		}
+		train(40, time.Second) // 100 images/s, and the window has forgotten the 50
+		if got := k.Progress().ImagesPerSecond; got != 100 {
+			t.Errorf("%v images/s, want 100", got)
+		}
+		if n := len(k.samples); n > 32 {
+			t.Errorf("%d samples are kept", n)
+		}
+	})
+}
+
+func TestResumedStepsAreNotDoneInNoTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := New("r", "pretrain", 2, 0)
+		k.Resumed(500)
+		k.Begin(Training, 1000)
+		for step := int64(501); step <= 510; step++ {
+			time.Sleep(time.Second)
+			k.Step(Step{Step: step, TotalSteps: 1000, Images: 1})
+		}
+		p := k.Progress()
+		if p.ETASeconds != 490 || p.ImagesPerSecond != 1 || *p.ResumedFrom != 500 || p.CheckpointStep != 500 {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+func TestProgressOfOtherPhases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := New("r", "linear-eval", 1, 0)
+		k.Begin(Evaluating, 1000)
+		time.Sleep(10 * time.Second)
+		k.Advance(250)
+		if p := k.Progress(); p.Done != 250 || p.ETASeconds != 30 {
+			t.Errorf("%+v", p)
+		}
+	})
+}
+
+func TestNoNumbersBecomeJSON(t *testing.T) {
+	k := New("r", "pretrain", 1, 0)
+	k.Step(Step{Step: 1, TotalSteps: 2, Loss: math.NaN(), ContrastiveAccuracy: math.Inf(1)})
+	if _, err := json.Marshal(k.Progress()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWarningsAreBounded(t *testing.T) {
+	k := New("r", "pretrain", 1, 0)
+	for i := range 100 {
+		k.Warn(strings.Repeat("ä", 1000) + string(rune('a'+i)))
+		k.Warn(string(rune('a'+i)) + strings.Repeat("x", 1000))
+	}
+	raw, err := json.Marshal(k.Progress())
+	if err != nil || len(raw) > contract.MaxProgressBytes || len(k.Progress().Warnings) != maxWarnings {
+		t.Errorf("%d bytes, %d warnings, %v", len(raw), len(k.Progress().Warnings), err)
+	}
+}
+
+func TestTrackerFromManyGoroutines(t *testing.T) {
+	k := New("r", "pretrain", 1, 0)
+	k.Begin(Evaluating, 4000)
+	var all sync.WaitGroup
+	for range 4 {
+		all.Go(func() {
+			for range 1000 {
+				k.Advance(1)
+				k.Progress()
+			}
+		})
+	}
+	all.Wait()
+	if got := k.Progress().Done; got != 4000 {
+		t.Errorf("%d done, want 4000", got)
+	}
+}
+
+func TestWatchEndsAStall(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		k := New("r", "pretrain", 1, 0)
+		k.Begin(Training, 100)
+		stalled := Watch(ctx, k, time.Minute)
+		for range 5 { // slow, but it goes on
+			time.Sleep(55 * time.Second)
+			k.Advance(1)
+		}
+		select {
+		case err := <-stalled:
+			t.Fatalf("a slow stage was ended: %v", err)
+		default:
+		}
+		begin := time.Now()
+		err := <-stalled
+		if after := time.Since(begin); after < time.Minute || after > 70*time.Second {
+			t.Errorf("ended after %v", after)
+		}
+		var e *contract.Error
+		if !errors.As(err, &e) || e.Code != contract.ExitStalled || !strings.Contains(err.Error(), "phase Training") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestLoggerCarriesWhereItIs(t *testing.T) {
+	var b bytes.Buffer
+	k := New("fashion", "pretrain", 3, 1)
+	l := k.Logger(&b).With("pod", "x")
+	l.Info("begin")
+	k.Step(Step{Step: 7, TotalSteps: 9})
+	l.Warn("image skipped", "file", "a.jpg")
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	if len(lines) != 2 {
+		t.Fatalf("%d lines", len(lines))
+	}
+	var got map[string]any
+	if err := json.Unmarshal([]byte(lines[1]), &got); err != nil {
+		t.Fatal(err)
+	}
+	delete(got, "time")
+	want := map[string]any{"level": "WARN", "msg": "image skipped", "run": "fashion", "stage": "pretrain", "attempt": 3., "rank": 1., "step": 7., "pod": "x", "file": "a.jpg"}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
