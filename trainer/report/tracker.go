@@ -62,12 +62,17 @@ func New(run, stage string, attempt int32, rank int) *Tracker {
 	return t
 }
 
-// Begin starts a phase of total units of work (steps, images, bytes; 0: unknown).
+// Begin starts a phase of total units of work (steps, images, bytes; 0: unknown). Training goes on from
+// the step that was told to Resumed.
 func (t *Tracker) Begin(phase string, total int64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.p.Phase, t.p.Done, t.p.Total = phase, 0, total
-	t.restart(0)
+	if phase == Training {
+		t.p.Done = t.p.Step
+	}
+	t.lastUnit = time.Now()
+	t.samples = append(t.samples[:0], sample{t.lastUnit, t.p.Done, t.images})
 }
 
 // Advance tells of n more units of the phase.
@@ -82,9 +87,6 @@ func (t *Tracker) Advance(n int64) {
 func (t *Tracker) Step(s Step) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if s.Step != t.p.Done+1 { // resumed: only this step was done since the phase began
-		t.samples = append(t.samples[:0], sample{t.lastUnit, s.Step - 1, t.images})
-	}
 	t.p.Epoch, t.p.Step, t.p.TotalSteps = s.Epoch, s.Step, s.TotalSteps
 	t.p.Done, t.p.Total = s.Step, s.TotalSteps
 	t.p.Loss, t.p.ContrastiveAccuracy = finite(s.Loss), finite(s.ContrastiveAccuracy)
@@ -98,12 +100,6 @@ func finite(v float64) float64 {
 		return 0
 	}
 	return v
-}
-
-// restart the rates at a number of units done.
-func (t *Tracker) restart(done int64) {
-	t.p.Done, t.lastUnit = done, time.Now()
-	t.samples = append(t.samples[:0], sample{t.lastUnit, done, t.images})
 }
 
 // sample notes that a unit was finished now, and forgets what is older than the window.

@@ -73,6 +73,9 @@ func TestResumedStepsAreNotDoneInNoTime(t *testing.T) {
 		k := New("r", "pretrain", 2, 0)
 		k.Resumed(500)
 		k.Begin(Training, 1000)
+		if p := k.Progress(); p.Done != 500 || p.Step != 500 {
+			t.Errorf("begins at %d", p.Done)
+		}
 		for step := int64(501); step <= 510; step++ {
 			time.Sleep(time.Second)
 			k.Step(Step{Step: step, TotalSteps: 1000, Images: 1})
