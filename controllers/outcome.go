@@ -22,6 +22,9 @@ const (
 	outcomeDisrupted                    // not the stage's fault: not charged
 )
 
+// reasonResultLost is the failure of an attempt that ended well and did not say with what.
+const reasonResultLost = "ResultLost"
+
 // outcome is what an attempt's Job and pods say about it.
 type outcome struct {
 	kind    outcomeKind
@@ -36,7 +39,7 @@ func observe(a *attempt) outcome {
 	switch {
 	case pod == nil && jobCondition(a.job, batchv1.JobComplete) != nil:
 		return outcome{kind: outcomeLost, failure: v1alpha1.Failure{
-			Reason: "ResultLost", Message: "the stage ended, but its pod and its message are gone"}}
+			Reason: reasonResultLost, Message: "the stage ended, but its pod and its message are gone"}}
 	case pod == nil && jobCondition(a.job, batchv1.JobFailed) != nil:
 		return outcome{kind: outcomeDisrupted, failure: v1alpha1.Failure{
 			Reason: "PodDeleted", Message: "the attempt's pod was deleted"}}
@@ -66,10 +69,12 @@ func observeEnded(a *attempt, pod *corev1.Pod) outcome {
 		o.failure.Reason, o.failure.Message = message.Reason, message.Message
 	}
 	o.kind = kindOf(code, pod)
+	if o.kind == outcomeDone && err != nil {
+		o.kind, o.failure.Reason = outcomeLost, reasonResultLost
+		o.failure.Message = clean("the stage exited 0 without a valid termination message: "+err.Error(), maxText)
+	}
 	switch o.kind {
-	case outcomeDone:
-		o = doneOrLost(o, err)
-	case outcomeFailed:
+	case outcomeFailed, outcomeLost:
 		if !a.ended() {
 			return outcome{kind: outcomeRunning, message: message} // the Job controller is about to see it
 		}
@@ -94,16 +99,6 @@ func kindOf(code int32, pod *corev1.Pod) outcomeKind {
 		return outcomeDisrupted
 	}
 	return outcomeFailed
-}
-
-func doneOrLost(o outcome, err error) outcome {
-	if err == nil {
-		return o
-	}
-	o.kind = outcomeLost
-	o.failure.Reason = "ResultLost"
-	o.failure.Message = clean("the stage exited 0 without a valid termination message: "+err.Error(), maxText)
-	return o
 }
 
 // explain adds what the operator knows of a failure to what the trainer said.
