@@ -1,0 +1,154 @@
+// Package plan turns a resolved SimCLRRun and the facts of its data into the numbers of the run: steps,
+// schedule, parameters, memory. It is pure: no files, no graph, no devices.
+package plan
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+// Dataset is what is known of a dataset.
+type Dataset struct {
+	Train   int // training images, after dataset.limit
+	Test    int // test images
+	Classes int // 0: no labels
+	// ClassCounts are the training images of each class; nil where they are unknown or there are no labels.
+	ClassCounts []int
+}
+
+// Facts of a run's data. They are equal where spec.evaluation is not given.
+type Facts struct {
+	Pretraining, Evaluation Dataset
+}
+
+// Kind of a stage.
+type Kind string
+
+// The kinds of stages.
+const (
+	Pretraining Kind = "Pretraining"
+	TakeOver    Kind = "TakeOver" // pretraining.from: the encoder exists
+	LinearSGD   Kind = "LinearSGD"
+	LinearLBFGS Kind = "LinearLBFGS"
+	Finetuning  Kind = "Finetuning"
+)
+
+// Stage in numbers.
+type Stage struct {
+	Name   string
+	Kind   Kind
+	Images int // that it trains on
+	// LabelsPerClass of finetuning, where Dataset.ClassCounts are known.
+	LabelsPerClass []int
+	Batch          int // images of a step; 0 where there are no steps
+	Epochs         int
+	StepsPerEpoch  int64 // the last, smaller batch of an epoch is dropped
+	WarmupSteps    int64
+	TotalSteps     int64 // of LinearLBFGS: iterations at most
+	// PeakLearningRate after scaling by the batch size.
+	PeakLearningRate float64
+	Parameters       int64 // that are trained
+	MemoryBytes      int64 // of a step, estimated
+
+	batchField           string // of the spec, for messages
+	fixedBytes, perImage int64
+}
+
+// Plan of a run.
+type Plan struct {
+	Run       string
+	ImageSize int
+	Network   Network
+	Stages    []Stage
+}
+
+// Stage by its name.
+func (p *Plan) Stage(name string) (Stage, bool) {
+	for _, s := range p.Stages {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Stage{}, false
+}
+
+// New plans a resolved run. What cannot be is a user error that names the field and the fix.
+func New(run *v1alpha1.SimCLRRun, facts Facts) (*Plan, error) {
+	net, err := describe(&run.Spec)
+	if err != nil {
+		return nil, err
+	}
+	b := builder{spec: &run.Spec, facts: facts, net: net}
+	p := &Plan{Run: run.Name, ImageSize: net.imageSize, Network: net}
+	makers := []func() (Stage, error){b.pretraining}
+	if run.Spec.LinearEvaluation.Mode == v1alpha1.Enabled {
+		makers = append(makers, b.linear)
+	}
+	for i := range run.Spec.Finetuning {
+		makers = append(makers, func() (Stage, error) { return b.finetuning(i) })
+	}
+	for _, stage := range makers {
+		s, err := stage()
+		if err != nil {
+			return nil, err
+		}
+		if err := s.CheckMemory(absurd); err != nil {
+			return nil, err
+		}
+		p.Stages = append(p.Stages, s)
+	}
+	if run.Spec.KNN.Mode == v1alpha1.Enabled {
+		if err := b.labels("knn", "knn.mode"); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// LabelCount is how many images of a class that has so many are used for a fraction of the labels: the
+// nearest whole number, at least one.
+func LabelCount(images int, fraction float64) int {
+	return min(images, max(1, int(math.Round(float64(images)*fraction))))
+}
+
+// scaled is the peak learning rate (paper section 2.2 and appendix B.1).
+func scaled(rate float64, scaling string, batch int) float64 {
+	switch scaling {
+	case "Linear":
+		return rate * float64(batch) / 256
+	case "SquareRoot":
+		return rate * math.Sqrt(float64(batch))
+	}
+	return rate
+}
+
+// absurd is more memory than any worker has; a batch size that needs it is a slip.
+const absurd = 4 << 40
+
+// CheckMemory is a user error where a step needs more memory than is there; it names the batch size that
+// would fit. Unit: bytes.
+func (s Stage) CheckMemory(available int64) error {
+	if s.MemoryBytes <= available {
+		return nil
+	}
+	if s.perImage == 0 || available <= s.fixedBytes+2*s.perImage {
+		return contract.UserErrorf("OutOfMemory", "stage %s needs about %s of memory and %s are there; set encoder.widthMultiplier or dataset.imageSize lower, or give the worker more (template.resources)",
+			s.Name, bytes(s.MemoryBytes), bytes(available))
+	}
+	return contract.UserErrorf("OutOfMemory", "%s %d: a step of stage %s needs about %s of memory and %s are there; set it to at most %d, or give the worker more (template.resources)",
+		s.batchField, s.Batch, s.Name, bytes(s.MemoryBytes), bytes(available), (available-s.fixedBytes)/s.perImage)
+}
+
+// bytes for a person.
+func bytes(n int64) string {
+	switch {
+	case n >= 10<<40:
+		return fmt.Sprintf("%.0f TiB", float64(n)/(1<<40))
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	}
+	return fmt.Sprintf("%.0f MiB", math.Ceil(float64(n)/(1<<20)))
+}

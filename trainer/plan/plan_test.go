@@ -1,0 +1,274 @@
+package plan
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+// yardstick is the run that is compared with the PyTorch program, resolved.
+func yardstick() *v1alpha1.SimCLRRun {
+	r := &v1alpha1.SimCLRRun{}
+	r.Name = "yardstick"
+	r.Spec = v1alpha1.SimCLRRunSpec{
+		Dataset:        v1alpha1.DatasetSpec{ImageSize: ptr(int32(32))},
+		Encoder:        v1alpha1.EncoderSpec{Depth: 18, WidthMultiplier: "0.25", Stem: "CIFAR", Shortcut: "Torchvision"},
+		ProjectionHead: v1alpha1.ProjectionHeadSpec{Dimension: 128, OutputNormalization: "ScaleAndShift"},
+		BatchSize:      256,
+		Pretraining:    v1alpha1.PretrainingSpec{Epochs: ptr(int32(10)), WarmupEpochs: ptr(int32(1)), LearningRate: ptr(v1alpha1.Decimal("1")), LearningRateScaling: "None"},
+		KNN:            v1alpha1.KNNSpec{Mode: v1alpha1.Enabled},
+		LinearEvaluation: v1alpha1.LinearEvaluationSpec{
+			Mode: v1alpha1.Enabled, Method: v1alpha1.LinearLBFGS, MaxIterations: ptr(int32(300)),
+			Epochs: ptr(int32(100)), LearningRate: ptr(v1alpha1.Decimal("0.1")),
+		},
+		Finetuning: []v1alpha1.FinetuningSpec{{Name: "one-percent", LabelFraction: "0.01", Epochs: ptr(int32(60)), LearningRate: ptr(v1alpha1.Decimal("0.05"))}},
+	}
+	return r
+}
+
+// cifar is its data: 1,000 training images a class.
+func cifar() Facts {
+	d := Dataset{Train: 10_000, Test: 10_000, Classes: 10, ClassCounts: []int{1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000}}
+	return Facts{d, d}
+}
+
+// encoder of width 0.25: 464 + 9,344 + 33,088 + 131,712 + 525,568; head 128·128 + 2·128 + 128·128 + 2·128.
+const yardstickEncoder, yardstickHead = 700_176, 33_280
+
+func TestNew(t *testing.T) {
+	got, err := New(yardstick(), cifar())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Plan{
+		Run: "yardstick", ImageSize: 32,
+		Network: Network{Name: "ResNet-18 (0.25×)", Features: 128, Dimension: 128, EncoderParameters: yardstickEncoder, HeadParameters: yardstickHead},
+		Stages: []Stage{
+			{Name: "pretrain", Kind: Pretraining, Images: 10_000, Batch: 256, Epochs: 10, StepsPerEpoch: 39, TotalSteps: 390, WarmupSteps: 39, PeakLearningRate: 1, Parameters: yardstickEncoder + yardstickHead},
+			{Name: "linear-eval", Kind: LinearLBFGS, Images: 10_000, TotalSteps: 300, Parameters: 1290},
+			{
+				Name: "one-percent", Kind: Finetuning, Images: 100, LabelsPerClass: []int{10, 10, 10, 10, 10, 10, 10, 10, 10, 10},
+				Batch: 100, Epochs: 60, StepsPerEpoch: 1, TotalSteps: 60, PeakLearningRate: 0.05 * 100 / 256, Parameters: yardstickEncoder + 1290,
+			},
+		},
+	}
+	if d := cmp.Diff(want, got, cmpopts.IgnoreUnexported(Stage{}, Network{}), cmpopts.IgnoreFields(Stage{}, "MemoryBytes")); d != "" {
+		t.Error(d)
+	}
+	if s, ok := got.Stage("one-percent"); !ok || s.Images != 100 {
+		t.Errorf("Stage gave %+v, %v", s, ok)
+	}
+	if _, ok := got.Stage("none"); ok {
+		t.Error("Stage found none")
+	}
+	// what engine/cpu allocates for these steps, measured
+	for stage, measured := range map[string]float64{"pretrain": 773 << 20} {
+		s, _ := got.Stage(stage)
+		if ratio := float64(s.MemoryBytes) / measured; math.Abs(ratio-1) > 0.2 {
+			t.Errorf("stage %s: memory is estimated as %.2f of what was measured", stage, ratio)
+		}
+	}
+}
+
+func TestSchedules(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*v1alpha1.SimCLRRunSpec)
+		stage  string
+		want   Stage // its Batch, StepsPerEpoch, TotalSteps, WarmupSteps, PeakLearningRate
+	}{
+		"linear scaling": {func(s *v1alpha1.SimCLRRunSpec) {
+			s.BatchSize, s.Pretraining.LearningRate, s.Pretraining.LearningRateScaling = 4096, ptr(v1alpha1.Decimal("0.3")), "Linear"
+		}, "pretrain", Stage{Batch: 4096, StepsPerEpoch: 2, TotalSteps: 20, WarmupSteps: 2, PeakLearningRate: 4.8}},
+		// the paper's two rules agree at a batch of 4096 (appendix B.1)
+		"square root scaling": {func(s *v1alpha1.SimCLRRunSpec) {
+			s.BatchSize, s.Pretraining.LearningRate, s.Pretraining.LearningRateScaling = 4096, ptr(v1alpha1.Decimal("0.075")), "SquareRoot"
+		}, "pretrain", Stage{Batch: 4096, StepsPerEpoch: 2, TotalSteps: 20, WarmupSteps: 2, PeakLearningRate: 4.8}},
+		"no epochs": {func(s *v1alpha1.SimCLRRunSpec) {
+			s.Pretraining.Epochs, s.Pretraining.WarmupEpochs = ptr(int32(0)), ptr(int32(0))
+		},
+			"pretrain", Stage{Batch: 256, StepsPerEpoch: 39, PeakLearningRate: 1}},
+		"an encoder that exists": {func(s *v1alpha1.SimCLRRunSpec) { s.Pretraining.From = &v1alpha1.EncoderSource{Run: "other"} },
+			"pretrain", Stage{}},
+		"linear evaluation by SGD": {func(s *v1alpha1.SimCLRRunSpec) { s.LinearEvaluation.Method = v1alpha1.LinearSGD },
+			"linear-eval", Stage{Batch: 256, StepsPerEpoch: 39, TotalSteps: 3900, PeakLearningRate: 0.1}},
+		"its own batch size": {func(s *v1alpha1.SimCLRRunSpec) {
+			s.LinearEvaluation.Method, s.LinearEvaluation.BatchSize = v1alpha1.LinearSGD, ptr(int32(512))
+		}, "linear-eval", Stage{Batch: 512, StepsPerEpoch: 19, TotalSteps: 1900, PeakLearningRate: 0.2}},
+		"finetuning with its own batch size": {func(s *v1alpha1.SimCLRRunSpec) { s.Finetuning[0].BatchSize = ptr(int32(64)) },
+			"one-percent", Stage{Batch: 64, StepsPerEpoch: 1, TotalSteps: 60, PeakLearningRate: 0.0125}},
+		"finetuning on many labels": {func(s *v1alpha1.SimCLRRunSpec) { s.Finetuning[0].LabelFraction = "0.1" },
+			"one-percent", Stage{Batch: 256, StepsPerEpoch: 3, TotalSteps: 180, PeakLearningRate: 0.05}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := yardstick()
+			tc.change(&r.Spec)
+			p, err := New(r, cifar())
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, _ := p.Stage(tc.stage)
+			got := Stage{Batch: s.Batch, StepsPerEpoch: s.StepsPerEpoch, TotalSteps: s.TotalSteps, WarmupSteps: s.WarmupSteps, PeakLearningRate: s.PeakLearningRate}
+			if d := cmp.Diff(tc.want, got, cmpopts.IgnoreUnexported(Stage{}), cmpopts.EquateApprox(1e-12, 0)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+func TestUserErrors(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*v1alpha1.SimCLRRunSpec, *Facts)
+		want   string
+	}{
+		"a batch larger than the data": {func(s *v1alpha1.SimCLRRunSpec, f *Facts) { f.Pretraining.Train = 200 }, "batchSize 256 is more than the 200 images that stage pretrain trains on; set it to at most 200"},
+		"no images":                    {func(_ *v1alpha1.SimCLRRunSpec, f *Facts) { f.Pretraining.Train = 0 }, "dataset has no training images"},
+		"no labels":                    {func(_ *v1alpha1.SimCLRRunSpec, f *Facts) { f.Evaluation.Classes = 0 }, "linearEvaluation needs labelled training and test images, and dataset has no labels"},
+		"one class":                    {func(_ *v1alpha1.SimCLRRunSpec, f *Facts) { f.Evaluation.Classes = 1 }, "has one class only"},
+		"no test images":               {func(_ *v1alpha1.SimCLRRunSpec, f *Facts) { f.Evaluation.Test = 0 }, "linearEvaluation.mode to Disabled"},
+		"kNN without labels": {func(s *v1alpha1.SimCLRRunSpec, f *Facts) {
+			f.Evaluation.Classes, s.LinearEvaluation.Mode, s.Finetuning = 0, v1alpha1.Disabled, nil
+		}, "knn needs labelled"},
+		"evaluation without labels": {func(s *v1alpha1.SimCLRRunSpec, f *Facts) {
+			f.Evaluation.Classes, s.Evaluation = 0, &v1alpha1.EvaluationSpec{}
+		}, "evaluation.dataset has no labels"},
+		"finetuning without labels": {func(s *v1alpha1.SimCLRRunSpec, f *Facts) {
+			f.Evaluation.Classes, s.LinearEvaluation.Mode = 0, v1alpha1.Disabled
+		}, "finetuning[one-percent] needs labelled"},
+		"finetuning's batch": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Finetuning[0].BatchSize = ptr(int32(128)) }, "finetuning[one-percent].batchSize 128 is more than the 100 images"},
+		"linear's batch": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) {
+			s.LinearEvaluation.Method, s.LinearEvaluation.BatchSize = v1alpha1.LinearSGD, ptr(int32(20_000))
+		}, "linearEvaluation.batchSize 20000 is more than the 10000 images"},
+		"warmup longer than training": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.WarmupEpochs = ptr(int32(11)) }, "pretraining.warmupEpochs 11"},
+		"no width":                    {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "0" }, "encoder.widthMultiplier"},
+		"less than a channel":         {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "0.01" }, "encoder.widthMultiplier 0.01"},
+		"absurdly wide":               {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "1e6" }, "encoder.widthMultiplier 1e6"},
+		"a depth of no ResNet":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Depth = 20 }, "encoder.depth 20"},
+		"a stem that is not there":    {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Stem = "ImageNet" }, "encoder.stem"},
+		"more labels than all":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Finetuning[0].LabelFraction = "1.5" }, "finetuning[one-percent].labelFraction 1.5"},
+		"no learning rate":            {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.LearningRate = ptr(v1alpha1.Decimal("0")) }, "pretraining.learningRate"},
+		"an absurd step": {func(s *v1alpha1.SimCLRRunSpec, f *Facts) {
+			s.BatchSize, s.Dataset.ImageSize, s.Encoder.WidthMultiplier, f.Pretraining.Train = 65536, ptr(int32(512)), "4", 100_000
+		}, "batchSize 65536: a step of stage pretrain needs about"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, f := yardstick(), cifar()
+			tc.change(&r.Spec, &f)
+			_, err := New(r, f)
+			var e *contract.Error
+			if !errors.As(err, &e) || e.Code != contract.ExitUserError || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got %v, want a user error with %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestUnlabelledDataPretrain(t *testing.T) {
+	r, f := yardstick(), Facts{Pretraining: Dataset{Train: 1000}, Evaluation: Dataset{Train: 1000}}
+	r.Spec.KNN.Mode, r.Spec.LinearEvaluation.Mode, r.Spec.Finetuning = v1alpha1.Disabled, v1alpha1.Disabled, nil
+	if _, err := New(r, f); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnUnresolvedRunIsAnError(t *testing.T) {
+	r := yardstick()
+	r.Spec.Pretraining.Epochs = nil
+	if _, err := New(r, cifar()); err == nil || !strings.Contains(err.Error(), "must be resolved") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestLabelCount(t *testing.T) {
+	for name, tc := range map[string]struct {
+		images   int
+		fraction float64
+		want     int
+	}{
+		"1% of 5,000": {5000, 0.01, 50},
+		"rounded":     {1050, 0.01, 11},
+		"at least 1":  {10, 0.001, 1},
+		"all":         {77, 1, 77},
+		"none":        {0, 0.5, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := LabelCount(tc.images, tc.fraction); got != tc.want {
+				t.Errorf("%d, want %d", got, tc.want)
+			}
+		})
+	}
+	if _, all := (Dataset{Train: 1000, Classes: 10}).labels(0.001); all != 10 {
+		t.Errorf("%d labels where the classes' counts are unknown, want one a class", all)
+	}
+}
+
+func TestCheckMemoryNamesTheBatchThatFits(t *testing.T) {
+	p, err := New(yardstick(), cifar())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := p.Stage("pretrain")
+	if err := s.CheckMemory(8 << 30); err != nil {
+		t.Error(err)
+	}
+	err = s.CheckMemory(256 << 20)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	_, after, _ := strings.Cut(err.Error(), "set it to at most ")
+	fits, _, _ := strings.Cut(after, ",")
+	r := yardstick()
+	for _, b := range fits {
+		if b < '0' || b > '9' {
+			t.Fatalf("no batch size in %q", err)
+		}
+	}
+	n := 0
+	for _, b := range fits {
+		n = 10*n + int(b-'0')
+	}
+	for _, tc := range []struct {
+		batch int
+		fits  bool
+	}{{n, true}, {n + 1, false}} {
+		r.Spec.BatchSize = int32(tc.batch)
+		p, err := New(r, cifar())
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, _ := p.Stage("pretrain")
+		if err := s.CheckMemory(256 << 20); (err == nil) != tc.fits {
+			t.Errorf("batch size %d: %v", tc.batch, err)
+		}
+	}
+	if err := s.CheckMemory(1 << 20); err == nil || !strings.Contains(err.Error(), "widthMultiplier") {
+		t.Errorf("where nothing fits: %v", err)
+	}
+}
+
+func TestString(t *testing.T) {
+	p, err := New(yardstick(), cifar())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `yardstick: ResNet-18 (0.25×) on 32×32 pixels; encoder 700,176 parameters, h 128; projection head 33,280 parameters, z 128
+
+STAGE        KIND         IMAGES  BATCH  EPOCHS  STEPS              WARMUP  PEAK RATE  TRAINED  MEMORY
+pretrain     Pretraining  10,000  256    10      390 (39 an epoch)  39      1          733,456  about 812 MiB
+linear-eval  LinearLBFGS  10,000  -      -       at most 300        -       -          1,290    about 21 MiB
+one-percent  Finetuning   100     100    60      60 (1 an epoch)    -       0.01953    701,466  about 170 MiB
+
+one-percent uses 100 labels, 10 of each of 10 classes.
+`
+	if d := cmp.Diff(want, p.String()); d != "" {
+		t.Error(d)
+	}
+}

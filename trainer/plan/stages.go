@@ -1,0 +1,181 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+// builder makes the stages of a spec.
+type builder struct {
+	spec  *v1alpha1.SimCLRRunSpec
+	facts Facts
+	net   Network
+}
+
+func (b builder) pretraining() (Stage, error) {
+	p := b.spec.Pretraining
+	s := Stage{Name: v1alpha1.StagePretrain, Kind: Pretraining, Images: b.facts.Pretraining.Train, batchField: "batchSize"}
+	if p.From != nil {
+		s.Kind, s.Images = TakeOver, 0
+		return s, nil
+	}
+	if p.Epochs == nil || p.WarmupEpochs == nil || p.LearningRate == nil {
+		return s, unresolved("pretraining.epochs, warmupEpochs and learningRate")
+	}
+	if s.Images == 0 {
+		return s, contract.UserErrorf("NoImages", "dataset has no training images; name a directory that has some")
+	}
+	batch, warmup := int(b.spec.BatchSize), int(*p.WarmupEpochs)
+	if warmup > int(*p.Epochs) {
+		return s, contract.UserErrorf("InvalidSpec", "pretraining.warmupEpochs %d is more than pretraining.epochs %d; set it to at most that", warmup, *p.Epochs)
+	}
+	rate, err := positive("pretraining.learningRate", *p.LearningRate)
+	if err != nil {
+		return s, err
+	}
+	if err := s.schedule(batch, int(*p.Epochs), warmup); err != nil {
+		return s, err
+	}
+	s.PeakLearningRate = scaled(rate, p.LearningRateScaling, batch)
+	s.Parameters = b.net.EncoderParameters + b.net.HeadParameters
+	s.memory(b.net.step(s.Parameters, s.Parameters, 2))
+	return s, nil
+}
+
+func (b builder) linear() (Stage, error) {
+	l := b.spec.LinearEvaluation
+	s := Stage{Name: v1alpha1.StageLinearEval, Images: b.facts.Evaluation.Train, batchField: "linearEvaluation.batchSize"}
+	if err := b.labels("linearEvaluation", "linearEvaluation.mode"); err != nil {
+		return s, err
+	}
+	s.Parameters = b.net.classifier(b.facts.Evaluation.Classes)
+	if l.Method == v1alpha1.LinearLBFGS {
+		if l.MaxIterations == nil {
+			return s, unresolved("linearEvaluation.maxIterations")
+		}
+		s.Kind, s.TotalSteps = LinearLBFGS, int64(*l.MaxIterations)
+		// features of all images, the training ones as float64 again, and their logits
+		rows := int64(s.Images)
+		s.MemoryBytes = (rows*12+int64(b.facts.Evaluation.Test)*4)*int64(b.net.Features) + rows*8*int64(b.facts.Evaluation.Classes)
+		return s, nil
+	}
+	if l.Epochs == nil || l.LearningRate == nil {
+		return s, unresolved("linearEvaluation.epochs and learningRate")
+	}
+	rate, err := positive("linearEvaluation.learningRate", *l.LearningRate)
+	if err != nil {
+		return s, err
+	}
+	s.Kind = LinearSGD
+	if err := s.schedule(b.batch(l.BatchSize, s.Images), int(*l.Epochs), 0); err != nil {
+		return s, err
+	}
+	s.PeakLearningRate = scaled(rate, "Linear", s.Batch)
+	s.memory(b.net.inference(b.net.EncoderParameters + s.Parameters))
+	return s, nil
+}
+
+func (b builder) finetuning(i int) (Stage, error) {
+	f := b.spec.Finetuning[i]
+	field := fmt.Sprintf("finetuning[%s]", f.Name)
+	s := Stage{Name: f.Name, Kind: Finetuning, batchField: field + ".batchSize"}
+	if err := b.labels(field, "an evaluation dataset with labels, or remove the entry; mode"); err != nil {
+		return s, err
+	}
+	if f.Epochs == nil || f.LearningRate == nil {
+		return s, unresolved(field + ".epochs and learningRate")
+	}
+	rate, err := positive(field+".learningRate", *f.LearningRate)
+	if err != nil {
+		return s, err
+	}
+	fraction, err := positive(field+".labelFraction", f.LabelFraction)
+	if err != nil || fraction > 1 {
+		return s, contract.UserErrorf("InvalidSpec", "%s.labelFraction %s; set it above 0 and at most \"1\"", field, f.LabelFraction)
+	}
+	s.LabelsPerClass, s.Images = b.facts.Evaluation.labels(fraction)
+	if err := s.schedule(b.batch(f.BatchSize, s.Images), int(*f.Epochs), 0); err != nil {
+		return s, err
+	}
+	s.PeakLearningRate = scaled(rate, "Linear", s.Batch)
+	s.Parameters = b.net.EncoderParameters + b.net.classifier(b.facts.Evaluation.Classes)
+	s.memory(b.net.step(s.Parameters, s.Parameters, 1))
+	return s, nil
+}
+
+// labels of each class and all together that a fraction comes to.
+func (d Dataset) labels(fraction float64) (perClass []int, all int) {
+	if d.ClassCounts == nil {
+		return nil, min(d.Train, max(d.Classes, LabelCount(d.Train, fraction)))
+	}
+	for _, n := range d.ClassCounts {
+		perClass = append(perClass, LabelCount(n, fraction))
+		all += LabelCount(n, fraction)
+	}
+	return perClass, all
+}
+
+// batch is the one that is set, else the run's, or all images where they are fewer.
+func (b builder) batch(set *int32, images int) int {
+	if set != nil {
+		return int(*set)
+	}
+	return min(int(b.spec.BatchSize), images)
+}
+
+// labels that a part of the spec needs; switch is the field that turns it off.
+func (b builder) labels(part, off string) error {
+	d, where := b.facts.Evaluation, "dataset"
+	if b.spec.Evaluation != nil {
+		where = "evaluation.dataset"
+	}
+	missing := ""
+	switch {
+	case d.Classes == 0:
+		missing = "has no labels"
+	case d.Classes == 1:
+		missing = "has one class only"
+	case d.Train == 0:
+		missing = "has no training images"
+	case d.Test == 0:
+		missing = "has no test images"
+	default:
+		return nil
+	}
+	return contract.UserErrorf("NoLabels", "%s needs labelled training and test images, and %s %s; set evaluation.dataset to one that has them, or %s to Disabled", part, where, missing, off)
+}
+
+// schedule of an epoch's whole batches.
+func (s *Stage) schedule(batch, epochs, warmupEpochs int) error {
+	if batch > s.Images {
+		return contract.UserErrorf("BatchTooLarge", "%s %d is more than the %d images that stage %s trains on; set it to at most %d", s.batchField, batch, s.Images, s.Name, s.Images)
+	}
+	if batch < 1 {
+		return contract.UserErrorf("InvalidSpec", "%s %d; set it to 1 or more", s.batchField, batch)
+	}
+	s.Batch, s.Epochs = batch, epochs
+	s.StepsPerEpoch = int64(s.Images / batch)
+	s.TotalSteps = s.StepsPerEpoch * int64(epochs)
+	s.WarmupSteps = s.StepsPerEpoch * int64(warmupEpochs)
+	return nil
+}
+
+func (s *Stage) memory(fixed, perImage int64) {
+	s.fixedBytes, s.perImage = fixed, perImage
+	s.MemoryBytes = fixed + perImage*int64(s.Batch)
+}
+
+// positive is the value of a field.
+func positive(field string, d v1alpha1.Decimal) (float64, error) {
+	v, err := d.Float()
+	if err != nil || v <= 0 {
+		return 0, contract.UserErrorf("InvalidSpec", "%s %q; set it to a number above 0", field, d)
+	}
+	return v, nil
+}
+
+func unresolved(fields string) error {
+	return fmt.Errorf("planning: %s are not set; the run must be resolved", fields)
+}

@@ -1,0 +1,84 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+)
+
+// String is the plan as a table, for `simclr-trainer plan`.
+func (p *Plan) String() string {
+	var b strings.Builder
+	n := p.Network
+	fmt.Fprintf(&b, "%s: %s on %d×%d pixels; encoder %s parameters, h %d; projection head %s parameters, z %d\n\n",
+		p.Run, n.Name, p.ImageSize, p.ImageSize, thousands(n.EncoderParameters), n.Features, thousands(n.HeadParameters), n.Dimension)
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "STAGE\tKIND\tIMAGES\tBATCH\tEPOCHS\tSTEPS\tWARMUP\tPEAK RATE\tTRAINED\tMEMORY")
+	for _, s := range p.Stages {
+		fmt.Fprintln(w, strings.Join([]string{
+			s.Name, string(s.Kind), count(s.Images), count(s.Batch), count(s.Epochs), s.steps(), count(int(s.WarmupSteps)), s.rate(),
+			count(int(s.Parameters)), s.size(),
+		}, "\t"))
+	}
+	_ = w.Flush() // a strings.Builder takes everything
+	for _, s := range p.Stages {
+		if s.Kind == Finetuning {
+			fmt.Fprintf(&b, "\n%s uses %s labels%s.", s.Name, thousands(int64(s.Images)), s.perClass())
+		}
+	}
+	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+func (s Stage) steps() string {
+	switch {
+	case s.Kind == LinearLBFGS:
+		return "at most " + thousands(s.TotalSteps)
+	case s.Batch == 0:
+		return "-"
+	}
+	return fmt.Sprintf("%s (%s an epoch)", thousands(s.TotalSteps), thousands(s.StepsPerEpoch))
+}
+
+func (s Stage) rate() string {
+	if s.PeakLearningRate == 0 {
+		return "-"
+	}
+	return strconv.FormatFloat(s.PeakLearningRate, 'g', 4, 64)
+}
+
+func (s Stage) size() string {
+	if s.MemoryBytes == 0 {
+		return "-"
+	}
+	return "about " + bytes(s.MemoryBytes)
+}
+
+func (s Stage) perClass() string {
+	if len(s.LabelsPerClass) == 0 {
+		return ""
+	}
+	low, high := slices.Min(s.LabelsPerClass), slices.Max(s.LabelsPerClass)
+	if low == high {
+		return fmt.Sprintf(", %s of each of %d classes", thousands(int64(low)), len(s.LabelsPerClass))
+	}
+	return fmt.Sprintf(", %s to %s of each of %d classes", thousands(int64(low)), thousands(int64(high)), len(s.LabelsPerClass))
+}
+
+// count is "-" for none.
+func count(n int) string {
+	if n == 0 {
+		return "-"
+	}
+	return thousands(int64(n))
+}
+
+// thousands groups digits: 11,689,512.
+func thousands(n int64) string {
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "," + s[i:]
+	}
+	return s
+}
