@@ -43,6 +43,20 @@ func (r *Reconciler) steps() []step {
 	return []step{r.observe, r.ended, r.suspend, r.fixConfig, r.storage, r.stages, r.progress, r.results}
 }
 
+// The permissions that the operator uses; config/rbac and the chart have them from here.
+//
+// +kubebuilder:rbac:groups=training.simclr.dev,resources=simclrruns,verbs=get;list;watch
+// +kubebuilder:rbac:groups=training.simclr.dev,resources=simclrruns/status,verbs=patch
+// +kubebuilder:rbac:groups=training.simclr.dev,resources=simclrruns/finalizers,verbs=update
+// +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=configmaps,verbs=list;watch;create;patch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;create;patch
+// +kubebuilder:rbac:groups="",resources=events,verbs=list
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
+// +kubebuilder:rbac:groups=authorization.k8s.io,resources=subjectaccessreviews,verbs=create
+
 // Reconcile brings one run nearer to what it wants.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	var run v1alpha1.SimCLRRun
