@@ -1,6 +1,9 @@
 package controllers
 
 import (
+	"maps"
+	"slices"
+
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -73,8 +76,8 @@ func (s *scope) setDefaults() {
 }
 
 func (s *scope) applyConditions() {
-	for _, c := range s.wanted {
-		meta.SetStatusCondition(&s.run.Status.Conditions, c)
+	for _, kind := range slices.Sorted(maps.Keys(s.wanted)) {
+		meta.SetStatusCondition(&s.run.Status.Conditions, s.wanted[kind])
 	}
 }
 

@@ -1,0 +1,141 @@
+package controllers
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/tools/events"
+	testingclock "k8s.io/utils/clock/testing"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	wrap "github.com/simclr-operator/simclr-operator/controllers/testing"
+)
+
+// newTestReconciler reconciles one run in a fake API server. through is what the reconciler's client does
+// otherwise; the API server itself has what was written.
+func newTestReconciler(t *testing.T, through interceptor.Funcs) (*Reconciler, client.Client, ctrl.Request) {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run := wrap.MakeRun("ns", "run").UID("uid").Obj()
+	none := func(client.Object) []string { return nil } // no events
+	api := fake.NewClientBuilder().WithScheme(scheme).WithObjects(run).WithStatusSubresource(run).
+		WithIndex(&corev1.Event{}, "involvedObject.uid", none).WithIndex(&corev1.Event{}, "reason", none).Build()
+	clock := testingclock.NewFakeClock(time.Unix(1e9, 0))
+	return &Reconciler{
+		Client: interceptor.NewClient(api, through), APIReader: api,
+		Recorder: events.NewFakeRecorder(100), Clock: clock, Poller: NewPoller(time.Second, clock), ProgressPort: 1,
+		Images: map[v1alpha1.AcceleratorType]string{v1alpha1.CPU: "image", "": "image"},
+	}, api, ctrl.Request{NamespacedName: client.ObjectKeyFromObject(run)}
+}
+
+func jobNames(t *testing.T, api client.Client) []string {
+	t.Helper()
+	var jobs batchv1.JobList
+	if err := api.List(t.Context(), &jobs); err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, job := range jobs.Items {
+		names = append(names, job.Name)
+	}
+	return names
+}
+
+func TestACacheThatIsBehindMakesNoSecondJob(t *testing.T) {
+	r, api, request := newTestReconciler(t, interceptor.Funcs{
+		List: func(context.Context, client.WithWatch, client.ObjectList, ...client.ListOption) error { return nil },
+	})
+	for range 3 {
+		if _, err := r.Reconcile(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if names := jobNames(t, api); len(names) != 1 || names[0] != "run-pretrain-1" {
+		t.Errorf("Jobs %v, want run-pretrain-1 alone", names)
+	}
+}
+
+func TestAStatusThatIsNotWrittenMakesNoSecondJob(t *testing.T) {
+	conflicts := 2
+	r, api, request := newTestReconciler(t, interceptor.Funcs{
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+			if conflicts > 0 {
+				conflicts--
+				return apierrors.NewConflict(schema.GroupResource{}, o.GetName(), errors.New("behind"))
+			}
+			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+		},
+	})
+	for i := range 3 {
+		result, err := r.Reconcile(t.Context(), request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i < 2 && result.RequeueAfter != conflictRetry {
+			t.Errorf("after a conflict: %+v, want another look after %s", result, conflictRetry)
+		}
+	}
+	if names := jobNames(t, api); len(names) != 1 {
+		t.Errorf("Jobs %v, want one", names)
+	}
+	var run v1alpha1.SimCLRRun
+	if err := api.Get(t.Context(), request.NamespacedName, &run); err != nil {
+		t.Fatal(err)
+	}
+	if len(run.Status.Stages) != 1 || run.Status.Stages[0].Attempts != 1 {
+		t.Errorf("stages %+v, want one of one attempt", run.Status.Stages)
+	}
+}
+
+func TestAnErrorGoesBackToTheQueueAndTheStatusIsKept(t *testing.T) {
+	r, api, request := newTestReconciler(t, interceptor.Funcs{
+		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+			return apierrors.NewInternalError(errors.New("etcd is away"))
+		},
+	})
+	if _, err := r.Reconcile(t.Context(), request); err == nil {
+		t.Error("no error: the work queue would not back off")
+	}
+	var run v1alpha1.SimCLRRun
+	if err := api.Get(t.Context(), request.NamespacedName, &run); err != nil {
+		t.Fatal(err)
+	}
+	if run.Status.ConfigHash == "" || run.Status.Stages[0].Attempts != 0 {
+		t.Errorf("status %+v: what was done is to be written, what was not is not", run.Status)
+	}
+}
+
+func TestNothingIsWrittenWhereNothingChanged(t *testing.T) {
+	writes := 0
+	r, _, request := newTestReconciler(t, interceptor.Funcs{
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+			writes++
+			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+		},
+	})
+	for range 4 {
+		if _, err := r.Reconcile(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if writes != 1 {
+		t.Errorf("%d writes, want 1", writes)
+	}
+}
