@@ -1,0 +1,169 @@
+package v1alpha1
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/resource"
+)
+
+// cifarSize is the largest image, in pixels, that is trained as the paper trains CIFAR-10 (appendix B.9);
+// larger ones are trained as it trains ImageNet.
+const cifarSize = 32
+
+// Resolve is a copy of a run with every default: the schema's, and those that depend on other fields. It
+// is a pure function. What is only known with the data stays unset: the batch sizes of linear evaluation
+// and finetuning are the run's, or all images where they are fewer. An error names the field and the fix.
+func Resolve(run *SimCLRRun) (*SimCLRRun, error) {
+	r := run.DeepCopy()
+	SetDefaults(r)
+	s := &r.Spec
+	fillPointer(&s.Dataset.ImageSize, s.Dataset.ownSize())
+	size := *s.Dataset.ImageSize
+	if s.Augmentations == nil {
+		s.Augmentations = &AugmentationsSpec{}
+	}
+	s.Augmentations.resolve(size)
+	s.Pretraining.resolve(size)
+	later := Disabled
+	if s.labelled() {
+		later = Enabled
+	}
+	fill(&s.KNN.Mode, later)
+	fill(&s.LinearEvaluation.Mode, later)
+	s.LinearEvaluation.resolve(size)
+	for i := range s.Finetuning {
+		if err := s.Finetuning[i].resolve(); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.Accelerator.resolve(); err != nil {
+		return nil, err
+	}
+	s.Output.resolve()
+	return r, nil
+}
+
+// ownSize is the image size that the dataset has, else the one that CIFAR has.
+func (d *DatasetSpec) ownSize() int32 {
+	if d.Name == "fashion-mnist" || d.Format == FormatIDX {
+		return 28
+	}
+	return cifarSize
+}
+
+// labelled says whether the stages after pretraining have labels.
+func (s *SimCLRRunSpec) labelled() bool {
+	d := &s.Dataset
+	if s.Evaluation != nil {
+		d = &s.Evaluation.Dataset
+	}
+	return d.Labels == LabelsFromFormat && d.Format != FormatImages
+}
+
+// resolve fills the paper's augmentations: appendix A, and for CIFAR-10 appendix B.9.
+func (a *AugmentationsSpec) resolve(size int32) {
+	strength, blur := Decimal("1"), Enabled
+	if size <= cifarSize {
+		strength, blur = "0.5", Disabled
+	}
+	fillPointer(&a.RandomResizedCrop, RandomResizedCropSpec{})
+	crop := a.RandomResizedCrop
+	fill(&crop.Mode, Enabled)
+	fillPointer(&crop.MinScale, "0.08")
+	fillPointer(&crop.MaxScale, "1")
+	fillPointer(&crop.MinRatio, "0.75")
+	fillPointer(&crop.MaxRatio, "1.3333")
+	fill(&crop.Filter, Bicubic)
+	fillPointer(&a.HorizontalFlip, HorizontalFlipSpec{})
+	fill(&a.HorizontalFlip.Mode, Enabled)
+	fillPointer(&a.HorizontalFlip.Probability, "0.5")
+	fillPointer(&a.ColorDistortion, ColorDistortionSpec{})
+	color := a.ColorDistortion
+	fill(&color.Mode, Enabled)
+	fillPointer(&color.Strength, strength)
+	fillPointer(&color.JitterProbability, "0.8")
+	fillPointer(&color.GrayscaleProbability, "0.2")
+	fillPointer(&a.GaussianBlur, GaussianBlurSpec{})
+	fill(&a.GaussianBlur.Mode, blur)
+	fillPointer(&a.GaussianBlur.Probability, "0.5")
+	fillPointer(&a.GaussianBlur.MinSigma, "0.1")
+	fillPointer(&a.GaussianBlur.MaxSigma, "2")
+}
+
+// resolve fills the paper's ImageNet protocol, or google-research/simclr's for CIFAR-10.
+func (p *PretrainingSpec) resolve(size int32) {
+	temperature, rate, scaling, decay := Decimal("0.1"), Decimal("0.3"), "Linear", Decimal("1e-6")
+	if size <= cifarSize {
+		temperature, rate, scaling, decay = "0.5", "1", "None", "1e-4"
+	}
+	fillPointer(&p.Temperature, temperature)
+	fillPointer(&p.LearningRate, rate)
+	fill(&p.LearningRateScaling, scaling)
+	fillPointer(&p.WeightDecay, decay)
+	fillPointer(&p.WarmupEpochs, min(10, *p.Epochs/10))
+}
+
+// resolve fills what the method has (paper appendix B.6; google-research/simclr's README for CIFAR-10).
+func (l *LinearEvaluationSpec) resolve(size int32) {
+	if l.Method == LinearLBFGS {
+		fillPointer(&l.WeightDecay, "1e-4")
+		fillPointer(&l.MaxIterations, 300)
+		return
+	}
+	epochs := int32(90)
+	if size <= cifarSize {
+		epochs = 100
+	}
+	fillPointer(&l.Epochs, epochs)
+	fillPointer(&l.LearningRate, "0.1")
+	fillPointer(&l.WeightDecay, "0")
+}
+
+// resolve fills the protocol of paper appendix B.5.
+func (f *FinetuningSpec) resolve() error {
+	fraction, err := f.LabelFraction.Float()
+	if err != nil {
+		return fmt.Errorf("finetuning[%s].labelFraction %w: set it above 0 and at most \"1\"", f.Name, err)
+	}
+	epochs := int32(30)
+	if fraction <= 0.01 {
+		epochs = 60
+	}
+	fillPointer(&f.Epochs, epochs)
+	fillPointer(&f.LearningRate, "0.05")
+	fillPointer(&f.WeightDecay, "0")
+	return nil
+}
+
+// resolve fills the devices of a worker.
+func (a *AcceleratorSpec) resolve() error {
+	switch a.Type {
+	case NvidiaGPU:
+		fillPointer(&a.DevicesPerWorker, 1)
+	case TPU:
+		chips := int32(1)
+		for _, side := range strings.Split(a.Topology, "x") {
+			n, err := strconv.ParseInt(side, 10, 8)
+			if err != nil || n < 1 {
+				return fmt.Errorf("accelerator.topology %q: name one of a single host, such as 2x2 or 2x2x1", a.Topology)
+			}
+			chips *= int32(n)
+		}
+		fillPointer(&a.DevicesPerWorker, chips)
+	}
+	return nil
+}
+
+// resolve fills a claim where no existing one is named.
+func (o *OutputSpec) resolve() {
+	if o.ExistingClaim != "" {
+		return
+	}
+	if o.Claim == nil {
+		o.Claim = &ClaimSpec{}
+	}
+	fillPointer(&o.Claim.Size, resource.MustParse("10Gi"))
+	fill(&o.Claim.Retention, ClaimRetain)
+}

@@ -1,0 +1,196 @@
+package v1alpha1
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/utils/ptr"
+)
+
+// protocol is what resolution decides by the size of the images.
+type protocol struct {
+	ImageSize, Warmup, LinearEpochs                               int32
+	Temperature, Rate, Decay, Strength, LinearRate, LinearDecay   Decimal
+	Scaling                                                       string
+	Crop, Flip, Color, Blur, KNN, Linear                          Mode
+	MinScale, MaxScale, MinRatio, MaxRatio, FlipProbability, Grey Decimal
+	Jitter, BlurProbability, MinSigma, MaxSigma                   Decimal
+	Filter                                                        ResizeFilter
+}
+
+func protocolOf(s *SimCLRRunSpec) protocol {
+	a, p, l := s.Augmentations, s.Pretraining, s.LinearEvaluation
+	return protocol{
+		*s.Dataset.ImageSize, *p.WarmupEpochs, *l.Epochs,
+		*p.Temperature, *p.LearningRate, *p.WeightDecay, *a.ColorDistortion.Strength, *l.LearningRate, *l.WeightDecay,
+		p.LearningRateScaling,
+		a.RandomResizedCrop.Mode, a.HorizontalFlip.Mode, a.ColorDistortion.Mode, a.GaussianBlur.Mode, s.KNN.Mode, l.Mode,
+		*a.RandomResizedCrop.MinScale, *a.RandomResizedCrop.MaxScale, *a.RandomResizedCrop.MinRatio, *a.RandomResizedCrop.MaxRatio,
+		*a.HorizontalFlip.Probability, *a.ColorDistortion.GrayscaleProbability,
+		*a.ColorDistortion.JitterProbability, *a.GaussianBlur.Probability, *a.GaussianBlur.MinSigma, *a.GaussianBlur.MaxSigma,
+		a.RandomResizedCrop.Filter,
+	}
+}
+
+// cifar is google-research/simclr's CIFAR-10 protocol at 100 epochs.
+func cifar() protocol {
+	return protocol{
+		ImageSize: 32, Warmup: 10, LinearEpochs: 100,
+		Temperature: "0.5", Rate: "1", Decay: "1e-4", Strength: "0.5", LinearRate: "0.1", LinearDecay: "0", Scaling: "None",
+		Crop: Enabled, Flip: Enabled, Color: Enabled, Blur: Disabled, KNN: Enabled, Linear: Enabled,
+		MinScale: "0.08", MaxScale: "1", MinRatio: "0.75", MaxRatio: "1.3333", FlipProbability: "0.5", Grey: "0.2",
+		Jitter: "0.8", BlurProbability: "0.5", MinSigma: "0.1", MaxSigma: "2", Filter: Bicubic,
+	}
+}
+
+// imageNet is the paper's ImageNet protocol at 100 epochs.
+func imageNet(size int32) protocol {
+	p := cifar()
+	p.ImageSize, p.LinearEpochs = size, 90
+	p.Temperature, p.Rate, p.Decay, p.Strength, p.Scaling, p.Blur = "0.1", "0.3", "1e-6", "1", "Linear", Enabled
+	return p
+}
+
+func with(p protocol, change func(*protocol)) protocol {
+	change(&p)
+	return p
+}
+
+func TestResolveProtocol(t *testing.T) {
+	unlabelled := func(p *protocol) { p.KNN, p.Linear = Disabled, Disabled }
+	images := DatasetSpec{URI: "pvc://c/d", Format: FormatImages}
+	folder := DatasetSpec{URI: "pvc://c/d", Format: FormatImageFolder}
+	for name, tc := range map[string]struct {
+		spec SimCLRRunSpec
+		want protocol
+	}{
+		"cifar-10":      {SimCLRRunSpec{Dataset: DatasetSpec{Name: "cifar-10"}}, cifar()},
+		"fashion-mnist": {SimCLRRunSpec{Dataset: DatasetSpec{Name: "fashion-mnist"}}, with(cifar(), func(p *protocol) { p.ImageSize = 28 })},
+		"IDX":           {SimCLRRunSpec{Dataset: DatasetSpec{URI: "pvc://c/d", Format: FormatIDX}}, with(cifar(), func(p *protocol) { p.ImageSize = 28 })},
+		"folder":        {SimCLRRunSpec{Dataset: folder}, cifar()},
+		"33 pixels": {SimCLRRunSpec{Dataset: DatasetSpec{URI: "pvc://c/d", Format: FormatImageFolder, ImageSize: ptr.To(int32(33))}},
+			imageNet(33)},
+		"ImageNet": {SimCLRRunSpec{Dataset: DatasetSpec{URI: "pvc://c/d", Format: FormatImageFolder, ImageSize: ptr.To(int32(224))}},
+			imageNet(224)},
+		"images without labels": {SimCLRRunSpec{Dataset: images}, with(cifar(), unlabelled)},
+		"labels unused": {SimCLRRunSpec{Dataset: DatasetSpec{Name: "cifar-10", Labels: LabelsNone}},
+			with(cifar(), unlabelled)},
+		"labels of evaluation.dataset": {SimCLRRunSpec{Dataset: images, Evaluation: &EvaluationSpec{Dataset: folder}}, cifar()},
+		"10 epochs": {SimCLRRunSpec{Dataset: folder, Pretraining: PretrainingSpec{Epochs: ptr.To(int32(10))}},
+			with(cifar(), func(p *protocol) { p.Warmup = 1 })},
+		"9 epochs": {SimCLRRunSpec{Dataset: folder, Pretraining: PretrainingSpec{Epochs: ptr.To(int32(9))}},
+			with(cifar(), func(p *protocol) { p.Warmup = 0 })},
+		"1000 epochs": {SimCLRRunSpec{Dataset: folder, Pretraining: PretrainingSpec{Epochs: ptr.To(int32(1000))}}, cifar()},
+		"what is set stays": {SimCLRRunSpec{
+			Dataset: folder, KNN: KNNSpec{Mode: Disabled},
+			Augmentations: &AugmentationsSpec{GaussianBlur: &GaussianBlurSpec{Mode: Enabled}, HorizontalFlip: &HorizontalFlipSpec{Mode: Disabled}},
+			Pretraining:   PretrainingSpec{Temperature: ptr.To(Decimal("0.2")), WarmupEpochs: ptr.To(int32(3))},
+		}, with(cifar(), func(p *protocol) {
+			p.KNN, p.Blur, p.Flip, p.Temperature, p.Warmup = Disabled, Enabled, Disabled, "0.2", 3
+		})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := &SimCLRRun{Spec: tc.spec}
+			before := run.DeepCopy()
+			got, err := Resolve(run)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tc.want, protocolOf(&got.Spec)); d != "" {
+				t.Error(d)
+			}
+			if d := cmp.Diff(before, run); d != "" {
+				t.Errorf("Resolve changed its argument: %s", d)
+			}
+			again, err := Resolve(got)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(got, again); d != "" {
+				t.Errorf("resolving again: %s", d)
+			}
+		})
+	}
+}
+
+func TestResolveStages(t *testing.T) {
+	type finetuning struct {
+		From        FinetuningFrom
+		Epochs      int32
+		Rate, Decay Decimal
+	}
+	for name, tc := range map[string]struct {
+		fraction Decimal
+		want     finetuning
+	}{
+		"1% of the labels":  {"0.01", finetuning{FromPretrained, 60, "0.05", "0"}},
+		"10% of the labels": {"0.1", finetuning{FromPretrained, 30, "0.05", "0"}},
+		"all labels":        {"1", finetuning{FromPretrained, 30, "0.05", "0"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Resolve(&SimCLRRun{Spec: SimCLRRunSpec{Finetuning: []FinetuningSpec{{Name: "few", LabelFraction: tc.fraction}}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := got.Spec.Finetuning[0]
+			if d := cmp.Diff(tc.want, finetuning{f.From, *f.Epochs, *f.LearningRate, *f.WeightDecay}); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+	got, err := Resolve(&SimCLRRun{Spec: SimCLRRunSpec{LinearEvaluation: LinearEvaluationSpec{Method: LinearLBFGS}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := LinearEvaluationSpec{Mode: Enabled, Method: LinearLBFGS, WeightDecay: ptr.To(Decimal("1e-4")), MaxIterations: ptr.To(int32(300))}
+	if d := cmp.Diff(want, got.Spec.LinearEvaluation); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestResolvePlatform(t *testing.T) {
+	for name, tc := range map[string]struct {
+		spec        SimCLRRunSpec
+		wantDevices *int32
+		wantClaim   string
+	}{
+		"CPU":            {SimCLRRunSpec{}, nil, "10Gi Retain"},
+		"GPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: NvidiaGPU}}, ptr.To(int32(1)), "10Gi Retain"},
+		"TPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: TPU, Generation: "v5p", Topology: "2x2x1"}}, ptr.To(int32(4)), "10Gi Retain"},
+		"existing claim": {SimCLRRunSpec{Output: OutputSpec{ExistingClaim: "mine"}}, nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Resolve(&SimCLRRun{Spec: tc.spec})
+			if err != nil {
+				t.Fatal(err)
+			}
+			claim := ""
+			if c := got.Spec.Output.Claim; c != nil {
+				claim = c.Size.String() + " " + string(c.Retention)
+			}
+			if d := cmp.Diff(tc.wantDevices, got.Spec.Accelerator.DevicesPerWorker); d != "" {
+				t.Error(d)
+			}
+			if claim != tc.wantClaim {
+				t.Errorf("claim %q, want %q", claim, tc.wantClaim)
+			}
+		})
+	}
+}
+
+func TestResolveErrors(t *testing.T) {
+	for name, tc := range map[string]struct {
+		spec SimCLRRunSpec
+		want string
+	}{
+		"fraction": {SimCLRRunSpec{Finetuning: []FinetuningSpec{{Name: "few", LabelFraction: "half"}}}, "finetuning[few].labelFraction"},
+		"topology": {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: TPU, Topology: "0x2"}}, "accelerator.topology"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := Resolve(&SimCLRRun{Spec: tc.spec}); err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("Resolve gave %v, want an error that names %s", err, tc.want)
+			}
+		})
+	}
+}
