@@ -12,8 +12,7 @@ func Loss(z []float64, rows int, temperature float64) float64 {
 	u, _ := unit(z, rows)
 	loss := 0.
 	for i := range rows {
-		p := probabilities(u, rows, i, temperature)
-		loss -= math.Log(p[(i+rows/2)%rows]) / float64(rows)
+		loss -= logProbabilities(u, rows, i, temperature)[(i+rows/2)%rows] / float64(rows)
 	}
 	return loss
 }
@@ -79,19 +78,32 @@ func unit(z []float64, rows int) (u, norm []float64) {
 	return u, norm
 }
 
-// probabilities are the softmax over all other rows of anchor i's similarities; its own is 0.
-func probabilities(u []float64, rows, i int, temperature float64) []float64 {
+// logProbabilities are the log-softmax over all other rows of anchor i's similarities; its own is -Inf.
+// Shifted by the largest, nothing overflows or vanishes at any temperature.
+func logProbabilities(u []float64, rows, i int, temperature float64) []float64 {
 	d := len(u) / rows
-	p, sum := make([]float64, rows), 0.
+	l, top := make([]float64, rows), math.Inf(-1)
 	for j := range rows {
-		if j != i {
-			// similarities are at most 1: shifted by 1, no exponential overflows
-			p[j] = math.Exp((dot(u[i*d:(i+1)*d], u[j*d:(j+1)*d]) - 1) / temperature)
-			sum += p[j]
+		if l[j] = math.Inf(-1); j != i {
+			l[j] = dot(u[i*d:(i+1)*d], u[j*d:(j+1)*d]) / temperature
+			top = max(top, l[j])
 		}
 	}
-	for j := range p {
-		p[j] /= sum
+	sum := 0.
+	for _, v := range l {
+		sum += math.Exp(v - top)
+	}
+	for j := range l {
+		l[j] -= top + math.Log(sum)
+	}
+	return l
+}
+
+// probabilities are the softmax of anchor i's similarities.
+func probabilities(u []float64, rows, i int, temperature float64) []float64 {
+	p := logProbabilities(u, rows, i, temperature)
+	for j, l := range p {
+		p[j] = math.Exp(l)
 	}
 	return p
 }
