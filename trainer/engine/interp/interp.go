@@ -39,12 +39,13 @@ type Executable struct {
 	segments [][]*gorgonia.Node // what each segment needs, in dependency order
 	vars     map[string]*gorgonia.Node
 	value    map[*gorgonia.Node]Array // of the current step: feeds and results
+	made     map[*gorgonia.Node]int   // the segment that a value comes from
 	variable map[*gorgonia.Node]Array
 }
 
 // New compiles a program; the concrete type gives tests float64 access to its values.
 func New(p engine.Program) (*Executable, error) {
-	e := &Executable{p: p, vars: map[string]*gorgonia.Node{}, value: map[*gorgonia.Node]Array{}, variable: map[*gorgonia.Node]Array{}}
+	e := &Executable{p: p, vars: map[string]*gorgonia.Node{}, value: map[*gorgonia.Node]Array{}, made: map[*gorgonia.Node]int{}, variable: map[*gorgonia.Node]Array{}}
 	for _, v := range p.Variables {
 		e.vars[v.Name], e.variable[v.Node] = v.Node, Zeros(v.Node.Shape()...)
 	}
@@ -101,14 +102,12 @@ func (e *Executable) Run(segment int, feeds ...engine.Tensor) ([]engine.Tensor, 
 // Run64 is Run without rounding to float32 anywhere.
 func (e *Executable) Run64(segment int, feeds ...Array) ([]Array, error) {
 	s := e.p.Segments[segment]
-	if segment == 0 {
-		clear(e.value)
-	}
+	e.forget(segment)
 	for i, n := range s.Feeds {
-		e.value[n] = feeds[i]
+		e.value[n], e.made[n] = feeds[i], segment
 	}
 	for _, n := range e.segments[segment] {
-		if err := e.evaluate(n); err != nil {
+		if err := e.evaluate(n, segment); err != nil {
 			return nil, fmt.Errorf("segment %s: %w", s.Name, err)
 		}
 	}
@@ -137,7 +136,17 @@ func (e *Executable) at(n *gorgonia.Node) Array {
 	return e.value[n]
 }
 
-func (e *Executable) evaluate(n *gorgonia.Node) error {
+// forget drops what a segment that runs again, and those after it, made before.
+func (e *Executable) forget(segment int) {
+	for n, made := range e.made {
+		if made >= segment {
+			delete(e.value, n)
+			delete(e.made, n)
+		}
+	}
+}
+
+func (e *Executable) evaluate(n *gorgonia.Node, segment int) error {
 	if _, done := e.value[n]; done {
 		return nil
 	}
@@ -147,6 +156,7 @@ func (e *Executable) evaluate(n *gorgonia.Node) error {
 	if n.Op() == nil {
 		return fmt.Errorf("input %s was not fed", n.Name())
 	}
+	e.made[n] = segment
 	nodes := engine.Operands(e.p.Graph, n)
 	in := make([]Array, len(nodes))
 	for i, d := range nodes {
