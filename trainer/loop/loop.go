@@ -1,0 +1,200 @@
+// Package loop trains: steps in their order, the schedule, checkpoints now and then and at a stop, exact
+// resuming, and the end of what diverges. What a step is, it is told.
+package loop
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"math"
+	"time"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/trainer/checkpoint"
+	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
+	"github.com/simclr-operator/simclr-operator/trainer/report"
+	"github.com/simclr-operator/simclr-operator/trainer/safetensors"
+)
+
+// Position of a step: its epoch, and its batch within the epoch, both from 0.
+type Position struct {
+	Epoch int32
+	Batch int64
+}
+
+// Measure is what a step tells.
+type Measure struct {
+	Loss     float64
+	Accuracy float64 // contrastive, in percent; 0 where there is none
+}
+
+// Task is what is trained. All randomness of a step follows from its position and the run's seed, so
+// that its state is the tensors alone.
+type Task struct {
+	// Step trains on the batch at a position. It updates nothing where the loss is not a number.
+	Step func(ctx context.Context, at Position, learningRate float64) (Measure, error)
+	// Snapshot copies all variables, Restore sets them.
+	Snapshot func() ([]safetensors.Tensor, error)
+	Restore  func([]safetensors.Tensor) error
+}
+
+// Loop is how a stage trains.
+type Loop struct {
+	Stage    plan.Stage
+	Store    *checkpoint.Store
+	Interval time.Duration // between two checkpoints
+	Tracker  *report.Tracker
+	Log      *slog.Logger
+}
+
+// extra is what a checkpoint holds besides tensors: so that a resumed epoch's mean loss is right.
+type extra struct {
+	LossSum  float64 `json:"lossSum"`  // over the steps of the epoch so far
+	LastLoss float64 `json:"lastLoss"` // mean of the last whole epoch
+}
+
+type state struct {
+	step, saved int64 // saved: step of the newest checkpoint, -1 where there is none
+	savedAt     time.Time
+	extra
+}
+
+// Run trains from the newest checkpoint that is whole, or from what the task holds, to the stage's last
+// step, and saves there. It gives the mean loss of the last epoch. When its context ends it saves and
+// returns the context's cause.
+func (l *Loop) Run(ctx context.Context, t Task) (float64, error) {
+	s, err := l.resume(t)
+	if err != nil {
+		return 0, err
+	}
+	rate := optimizer.Schedule{Peak: l.Stage.PeakLearningRate, WarmupSteps: l.Stage.WarmupSteps, TotalSteps: l.Stage.TotalSteps}
+	l.Tracker.Begin(report.Training, l.Stage.TotalSteps)
+	for s.step < l.Stage.TotalSteps {
+		if ctx.Err() != nil {
+			return 0, l.stop(ctx, t, s)
+		}
+		if time.Since(s.savedAt) >= l.Interval {
+			if err := l.save(t, s); err != nil {
+				return 0, err
+			}
+		}
+		if err := l.step(ctx, t, s, rate.Rate(s.step)); err != nil {
+			if ctx.Err() != nil {
+				return 0, l.stop(ctx, t, s)
+			}
+			return 0, err
+		}
+	}
+	return s.LastLoss, l.save(t, s)
+}
+
+// resume goes on from the newest checkpoint, where there is one.
+func (l *Loop) resume(t Task) (*state, error) {
+	s := &state{saved: -1, savedAt: time.Now()}
+	st, warnings, err := l.Store.Load()
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range warnings {
+		l.Tracker.Warn(w)
+		l.Log.Warn(w)
+	}
+	if st == nil {
+		return s, nil
+	}
+	if err := t.Restore(st.Tensors); err != nil {
+		return nil, err
+	}
+	if len(st.Extra) > 0 {
+		if err := json.Unmarshal(st.Extra, &s.extra); err != nil {
+			return nil, err
+		}
+	}
+	s.step, s.saved = st.Step, st.Step
+	l.Tracker.Resumed(st.Step)
+	l.Log.Info("resumed", "from", st.Step)
+	return s, nil
+}
+
+func (l *Loop) step(ctx context.Context, t Task, s *state, rate float64) error {
+	at := l.position(s.step)
+	m, err := t.Step(ctx, at, rate)
+	if err != nil {
+		return err
+	}
+	if math.IsNaN(m.Loss) || math.IsInf(m.Loss, 0) {
+		return l.diverged(s, "the loss is not a number")
+	}
+	s.step++
+	s.LossSum += m.Loss
+	l.Tracker.Step(report.Step{
+		Epoch: at.Epoch + 1, Step: s.step, TotalSteps: l.Stage.TotalSteps, Images: l.Stage.Batch,
+		Loss: m.Loss, ContrastiveAccuracy: m.Accuracy,
+	})
+	if at.Batch == l.Stage.StepsPerEpoch-1 {
+		s.LastLoss, s.LossSum = s.LossSum/float64(l.Stage.StepsPerEpoch), 0
+		l.Log.Info("epoch", "epoch", at.Epoch+1, "loss", s.LastLoss, "learningRate", rate, "imagesPerSecond", l.Tracker.Progress().ImagesPerSecond)
+	}
+	return nil
+}
+
+func (l *Loop) position(step int64) Position {
+	return Position{Epoch: int32(step / l.Stage.StepsPerEpoch), Batch: step % l.Stage.StepsPerEpoch}
+}
+
+// stop saves at a step's boundary; only then is the cause, such as SIGTERM, what ended the stage.
+func (l *Loop) stop(ctx context.Context, t Task, s *state) error {
+	if err := l.save(t, s); err != nil {
+		return err
+	}
+	l.Log.Info("stopped", "cause", context.Cause(ctx).Error())
+	return context.Cause(ctx)
+}
+
+// save writes a checkpoint, where there is not one of this step. Weights that are not numbers are not
+// saved: the last good checkpoint stays the newest.
+func (l *Loop) save(t Task, s *state) error {
+	if s.saved == s.step {
+		return nil
+	}
+	tensors, err := t.Snapshot()
+	if err != nil {
+		return err
+	}
+	for _, v := range tensors {
+		if !finite(v.Data) {
+			return l.diverged(s, v.Name+" is not finite")
+		}
+	}
+	raw, err := json.Marshal(s.extra)
+	if err != nil {
+		return err
+	}
+	at := l.position(s.step)
+	if err := l.Store.Save(checkpoint.State{Step: s.step, Epoch: at.Epoch, Batch: at.Batch, Extra: raw, Tensors: tensors}); err != nil {
+		return err
+	}
+	s.saved, s.savedAt = s.step, time.Now()
+	l.Tracker.Saved(s.step)
+	l.Log.Info("checkpoint", "path", l.Store.Path(s.step))
+	return nil
+}
+
+func (l *Loop) diverged(s *state, what string) error {
+	kept := "there is no checkpoint"
+	if s.saved >= 0 {
+		kept = "the last good checkpoint, " + l.Store.Path(s.saved) + ", is kept"
+	}
+	return contract.Errorf(contract.ExitDiverged, "Diverged", "stage %s diverged at step %d: %s; set its learningRate lower (after scaling it peaks at %g); %s",
+		l.Stage.Name, s.step+1, what, l.Stage.PeakLearningRate, kept)
+}
+
+func finite(values []float32) bool {
+	for _, v := range values {
+		if v-v != 0 { // NaN and ±Inf
+			return false
+		}
+	}
+	return true
+}
