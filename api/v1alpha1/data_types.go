@@ -29,6 +29,11 @@ const (
 )
 
 // DatasetSpec is where images come from: a known name, or a URI and its format.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.name) != has(self.uri)",message="dataset: set exactly one of name and uri"
+// +kubebuilder:validation:XValidation:rule="!has(self.uri) || has(self.format)",message="dataset.format: is needed with uri; set ImageFolder, CIFAR, IDX or Images"
+// +kubebuilder:validation:XValidation:rule="!has(self.format) || has(self.uri)",message="dataset.format: is only for uri; remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.limit) || !has(self.name) || self.limit <= (self.name == 'cifar-10' ? 50000 : 60000)",message="dataset.limit: fashion-mnist has 60000 training images and cifar-10 50000; set it to at most that"
 type DatasetSpec struct {
 	// name is a known dataset, downloaded by the trainer over HTTP with its checksum verified:
 	// fashion-mnist (28 px, grey, 10 classes) or cifar-10 (32 px, colour, 10 classes).
@@ -40,6 +45,9 @@ type DatasetSpec struct {
 	// run's namespace, mounted read-only.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:XValidation:rule="self.matches('^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/.*)?$')",message="uri: must be pvc://CLAIM/PATH, where CLAIM is the name of a PersistentVolumeClaim"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('(^|/)[.][.](/|$)')",message="uri: its path must not have a part '..'; name the directory from the claim's root"
 	URI string `json:"uri,omitempty"`
 
 	// format is how the files at uri are laid out.
@@ -67,6 +75,9 @@ type DatasetSpec struct {
 }
 
 // EvaluationSpec is the labelled data of the stages after pretraining.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.dataset.imageSize)",message="evaluation.dataset.imageSize: remove it; every stage uses dataset.imageSize"
+// +kubebuilder:validation:XValidation:rule="self.dataset.labels != 'None' && (!has(self.dataset.format) || self.dataset.format != 'Images')",message="evaluation.dataset: must have labels; set labels to FromFormat and format to one that has them"
 type EvaluationSpec struct {
 	// dataset has labels and a test split; kNN, linear evaluation and finetuning use it.
 	// +required
@@ -117,21 +128,28 @@ const (
 )
 
 // RandomResizedCropSpec is the random crop (paper appendix A).
+//
+// +kubebuilder:validation:XValidation:rule="double(has(self.minScale) ? self.minScale : '0.08') <= double(has(self.maxScale) ? self.maxScale : '1')",message="minScale: is more than maxScale (defaults 0.08 and 1); set it to at most that"
+// +kubebuilder:validation:XValidation:rule="double(has(self.minRatio) ? self.minRatio : '0.75') <= double(has(self.maxRatio) ? self.maxRatio : '1.3333')",message="minRatio: is more than maxRatio (defaults 0.75 and 1.3333); set it to at most that"
 type RandomResizedCropSpec struct {
 	// mode switches the crop. Default: Enabled.
 	// +optional
 	Mode Mode `json:"mode,omitempty"`
 	// minScale is the smallest share of the image's area. Default: "0.08".
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1.0",message="minScale: must be above 0 and at most 1"
 	MinScale *Decimal `json:"minScale,omitempty"`
 	// maxScale is the largest share of the image's area. Default: "1".
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1.0",message="maxScale: must be above 0 and at most 1"
 	MaxScale *Decimal `json:"maxScale,omitempty"`
 	// minRatio is the smallest width over height. Default: "0.75".
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="minRatio: must be above 0"
 	MinRatio *Decimal `json:"minRatio,omitempty"`
 	// maxRatio is the largest width over height. Default: "1.3333".
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="maxRatio: must be above 0"
 	MaxRatio *Decimal `json:"maxRatio,omitempty"`
 	// filter resamples, antialiased. Default: Bicubic (google-research/simclr); torchvision's is Bilinear.
 	// +optional
@@ -145,6 +163,7 @@ type HorizontalFlipSpec struct {
 	Mode Mode `json:"mode,omitempty"`
 	// probability that an image is flipped. Default: "0.5".
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="probability: must be between 0 and 1"
 	Probability *Decimal `json:"probability,omitempty"`
 }
 
@@ -156,27 +175,35 @@ type ColorDistortionSpec struct {
 	// strength s: brightness, contrast and saturation change by 0.8·s, hue by 0.2·s.
 	// Default: "1" above 32 pixels, "0.5" at or below.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 2.5",message="strength: must be at most 2.5, where the hue changes by half the circle"
 	Strength *Decimal `json:"strength,omitempty"`
 	// jitterProbability that an image is jittered. Default: "0.8".
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="jitterProbability: must be between 0 and 1"
 	JitterProbability *Decimal `json:"jitterProbability,omitempty"`
 	// grayscaleProbability that an image turns grey. Default: "0.2".
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="grayscaleProbability: must be between 0 and 1"
 	GrayscaleProbability *Decimal `json:"grayscaleProbability,omitempty"`
 }
 
 // GaussianBlurSpec is the random blur (paper appendix A).
+//
+// +kubebuilder:validation:XValidation:rule="double(has(self.minSigma) ? self.minSigma : '0.1') <= double(has(self.maxSigma) ? self.maxSigma : '2')",message="minSigma: is more than maxSigma (defaults 0.1 and 2); set it to at most that"
 type GaussianBlurSpec struct {
 	// mode switches the blur. Default: Enabled above 32 pixels, Disabled at or below.
 	// +optional
 	Mode Mode `json:"mode,omitempty"`
 	// probability that an image is blurred. Default: "0.5".
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="probability: must be between 0 and 1"
 	Probability *Decimal `json:"probability,omitempty"`
 	// minSigma is the smallest standard deviation, in pixels. Default: "0.1".
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="minSigma: must be above 0"
 	MinSigma *Decimal `json:"minSigma,omitempty"`
 	// maxSigma is the largest standard deviation, in pixels. Default: "2".
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="maxSigma: must be above 0"
 	MaxSigma *Decimal `json:"maxSigma,omitempty"`
 }

@@ -18,6 +18,17 @@ const (
 )
 
 // AcceleratorSpec is the device that trains and how nodes offer it.
+//
+// +kubebuilder:validation:XValidation:rule="self.type == 'NvidiaGPU' || !has(self.product)",message="accelerator.product: is only for type NvidiaGPU; remove it"
+// +kubebuilder:validation:XValidation:rule="self.type == 'TPU' || !has(self.generation)",message="accelerator.generation: is only for type TPU; remove it"
+// +kubebuilder:validation:XValidation:rule="self.type == 'TPU' || !has(self.topology)",message="accelerator.topology: is only for type TPU; remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'TPU' || has(self.generation)",message="accelerator.generation: is needed for type TPU; set v3, v4, v5e, v5p or v6e"
+// +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'TPU' || has(self.topology)",message="accelerator.topology: is needed for type TPU; set one such as 2x2 or 2x2x1"
+// +kubebuilder:validation:XValidation:rule="self.type != 'CPU' || !has(self.devicesPerWorker)",message="accelerator.devicesPerWorker: is not for type CPU; remove it"
+// +kubebuilder:validation:XValidation:rule="self.type != 'CPU' || !has(self.resourceName)",message="accelerator.resourceName: is not for type CPU; remove it"
+// +kubebuilder:validation:XValidation:rule="self.type != 'CPU' || !has(self.tolerations)",message="accelerator.tolerations: is not for type CPU; use template.tolerations"
+// +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'TPU' || !has(self.generation) || !has(self.topology) || self.topology in {'v3': ['2x2'], 'v4': ['2x2x1'], 'v5e': ['1x1', '2x2', '2x4'], 'v5p': ['2x2x1'], 'v6e': ['1x1', '2x2', '2x4']}[self.generation]",message="accelerator.topology: must be one of a single host (v3: 2x2; v4, v5p: 2x2x1; v5e, v6e: 1x1, 2x2, 2x4); several workers come with a later version"
+// +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'TPU' || !has(self.topology) || !has(self.devicesPerWorker) || !(self.topology in ['1x1', '2x2', '2x4', '2x2x1']) || self.devicesPerWorker == {'1x1': 1, '2x2': 4, '2x4': 8, '2x2x1': 4}[self.topology]",message="accelerator.devicesPerWorker: must be the number of chips of topology; remove it"
 type AcceleratorSpec struct {
 	// type of device.
 	// +optional
@@ -52,6 +63,7 @@ type AcceleratorSpec struct {
 	// resourceName that pods request instead of nvidia.com/gpu or google.com/tpu.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`
 	ResourceName string `json:"resourceName,omitempty"`
 
 	// tolerations instead of those for the resource's usual taint.
@@ -79,6 +91,8 @@ type CheckpointSpec struct {
 }
 
 // OutputSpec says where a run's files are kept: claim (the default), or existingClaim.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.claim) && has(self.existingClaim))",message="output: set at most one of claim and existingClaim"
 type OutputSpec struct {
 	// claim is a PersistentVolumeClaim that the operator makes for the run.
 	// +optional
@@ -88,6 +102,7 @@ type OutputSpec struct {
 	// directory of it that is named by the run's UID.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	ExistingClaim string `json:"existingClaim,omitempty"`
 }
 
@@ -111,6 +126,7 @@ type ClaimSpec struct {
 	// storageClassName of the volume. Default: the cluster's default class.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	StorageClassName *string `json:"storageClassName,omitempty"`
 
 	// retention: Retain keeps the claim when the run is deleted, Delete deletes it with the run.
@@ -131,6 +147,10 @@ type RestartPolicy struct {
 }
 
 // PodTemplate changes the trainer's pods.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.labels) || self.labels.all(k, !k.startsWith('training.simclr.dev/'))",message="template.labels: keys of training.simclr.dev/ are the operator's; remove them"
+// +kubebuilder:validation:XValidation:rule="!has(self.annotations) || self.annotations.all(k, !k.startsWith('training.simclr.dev/'))",message="template.annotations: keys of training.simclr.dev/ are the operator's; remove them"
+// +kubebuilder:validation:XValidation:rule="!has(self.env) || self.env.all(e, !e.name.startsWith('SIMCLR_') || e.name == 'SIMCLR_DATASET_MIRROR')",message="template.env: SIMCLR_… is the trainer contract's; remove it (SIMCLR_DATASET_MIRROR may be set)"
 type PodTemplate struct {
 	// image of the trainer, any that keeps the trainer contract. Default: the operator's for the
 	// accelerator.
@@ -180,11 +200,13 @@ type PodTemplate struct {
 	// priorityClassName of the pods.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	PriorityClassName string `json:"priorityClassName,omitempty"`
 
 	// serviceAccountName of the pods. No token is mounted. Default: default.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	ServiceAccountName string `json:"serviceAccountName,omitempty"`
 
 	// resources of the trainer's container. The CPU limit is the number of threads. Default: requests

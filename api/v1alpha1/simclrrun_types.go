@@ -21,6 +21,9 @@ import (
 // +kubebuilder:printcolumn:name="Accelerator",type=string,priority=1,JSONPath=`.spec.accelerator.type`
 // +kubebuilder:printcolumn:name="Images/s",type=string,priority=1,JSONPath=`.status.imagesPerSecond`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.message`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name: must be lower case letters, digits and -, and start with a letter"
+// +kubebuilder:validation:XValidation:rule="size(self.metadata.name) <= 30",message="metadata.name: must have at most 30 characters; Jobs and pods are named by it"
+// +kubebuilder:validation:XValidation:rule="!has(self.spec.pretraining.from) || !has(self.spec.pretraining.from.run) || self.spec.pretraining.from.run != self.metadata.name",message="pretraining.from.run: names the run itself; name another run"
 type SimCLRRun struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata.
@@ -46,6 +49,28 @@ type SimCLRRunList struct {
 }
 
 // SimCLRRunSpec is the experiment that is wanted.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.knn.mode) || self.knn.mode == 'Disabled' || has(self.evaluation) || (self.dataset.labels != 'None' && (!has(self.dataset.format) || self.dataset.format != 'Images'))",message="knn.mode: needs labels; set evaluation.dataset to a labelled dataset, or set it to Disabled"
+// +kubebuilder:validation:XValidation:rule="!has(self.linearEvaluation.mode) || self.linearEvaluation.mode == 'Disabled' || has(self.evaluation) || (self.dataset.labels != 'None' && (!has(self.dataset.format) || self.dataset.format != 'Images'))",message="linearEvaluation.mode: needs labels; set evaluation.dataset to a labelled dataset, or set it to Disabled"
+// +kubebuilder:validation:XValidation:rule="!has(self.finetuning) || size(self.finetuning) == 0 || has(self.evaluation) || (self.dataset.labels != 'None' && (!has(self.dataset.format) || self.dataset.format != 'Images'))",message="finetuning: needs labels; set evaluation.dataset to a labelled dataset, or remove finetuning"
+// +kubebuilder:validation:XValidation:rule="has(self.pretraining.from) || (has(self.dataset.limit) ? self.batchSize <= self.dataset.limit : !has(self.dataset.name) || self.batchSize <= (self.dataset.name == 'cifar-10' ? 50000 : 60000))",message="batchSize: is more than the training images of the dataset; set it to at most that"
+// +kubebuilder:validation:XValidation:rule="!has(self.accelerator.devicesPerWorker) || self.batchSize % self.accelerator.devicesPerWorker == 0",message="batchSize: must be a multiple of accelerator.devicesPerWorker"
+// +kubebuilder:validation:XValidation:rule="self.accelerator.type != 'TPU' || !has(self.accelerator.topology) || !(self.accelerator.topology in ['2x2', '2x4', '2x2x1']) || self.batchSize % (self.accelerator.topology == '2x4' ? 8 : 4) == 0",message="batchSize: must be a multiple of the chips of accelerator.topology"
+// +kubebuilder:validation:XValidation:rule="self.dataset == oldSelf.dataset",message="dataset: may not change; make a new run"
+// +kubebuilder:validation:XValidation:rule="self.encoder == oldSelf.encoder",message="encoder: may not change; make a new run"
+// +kubebuilder:validation:XValidation:rule="self.projectionHead == oldSelf.projectionHead",message="projectionHead: may not change; make a new run"
+// +kubebuilder:validation:XValidation:rule="self.batchSize == oldSelf.batchSize",message="batchSize: may not change; make a new run"
+// +kubebuilder:validation:XValidation:rule="self.pretraining == oldSelf.pretraining",message="pretraining: may not change; make a new run"
+// +kubebuilder:validation:XValidation:rule="self.knn == oldSelf.knn",message="knn: may not change; make a new run"
+// +kubebuilder:validation:XValidation:rule="self.linearEvaluation == oldSelf.linearEvaluation",message="linearEvaluation: may not change; make a new run"
+// +kubebuilder:validation:XValidation:rule="self.checkpoint == oldSelf.checkpoint",message="checkpoint: may not change; make a new run"
+// +kubebuilder:validation:XValidation:rule="self.output == oldSelf.output",message="output: may not change; make a new run"
+// +kubebuilder:validation:XValidation:rule="self.restartPolicy == oldSelf.restartPolicy",message="restartPolicy: may not change; make a new run"
+// +kubebuilder:validation:XValidation:rule="has(self.evaluation) == has(oldSelf.evaluation) && (!has(self.evaluation) || self.evaluation == oldSelf.evaluation)",message="evaluation: may not change; make a new run"
+// +kubebuilder:validation:XValidation:rule="has(self.augmentations) == has(oldSelf.augmentations) && (!has(self.augmentations) || self.augmentations == oldSelf.augmentations)",message="augmentations: may not change; make a new run"
+// +kubebuilder:validation:XValidation:rule="has(self.finetuning) == has(oldSelf.finetuning) && (!has(self.finetuning) || self.finetuning == oldSelf.finetuning)",message="finetuning: may not change; make a new run"
+// +kubebuilder:validation:XValidation:rule="(has(oldSelf.suspend) && oldSelf.suspend) || self.accelerator == oldSelf.accelerator",message="accelerator: may change only while the run is suspended; set suspend to true first"
+// +kubebuilder:validation:XValidation:rule="(has(oldSelf.suspend) && oldSelf.suspend) || self.template == oldSelf.template",message="template: may change only while the run is suspended; set suspend to true first"
 type SimCLRRunSpec struct {
 	// dataset is the data to pretrain on. Its labels, where it has any, serve the later stages.
 	// +required

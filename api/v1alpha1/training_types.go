@@ -11,6 +11,7 @@ type EncoderSpec struct {
 	// widthMultiplier scales every channel count, the stem's included (paper section 3).
 	// +optional
 	// +kubebuilder:default="1"
+	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.0625 && double(self) <= 8.0",message="widthMultiplier: must be between 0.0625 and 8"
 	WidthMultiplier Decimal `json:"widthMultiplier,omitempty"`
 
 	// stem is the first layer. CIFAR: a 3×3 convolution of stride 1 without max pooling (paper appendix B.9).
@@ -59,6 +60,8 @@ type ProjectionHeadSpec struct {
 }
 
 // PretrainingSpec is the contrastive stage.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.warmupEpochs) || self.warmupEpochs <= self.epochs",message="pretraining.warmupEpochs: is more than epochs; set it to at most that"
 type PretrainingSpec struct {
 	// epochs over the training images. 0 leaves the encoder as it was initialised. Default: 100.
 	// +optional
@@ -70,6 +73,7 @@ type PretrainingSpec struct {
 	// temperature τ of NT-Xent (paper equation 1). Default: "0.1" above 32 pixels, "0.5" at or below
 	// (paper appendix B.9).
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="pretraining.temperature: must be above 0"
 	Temperature *Decimal `json:"temperature,omitempty"`
 
 	// optimizer: LARS, or SGD with Nesterov momentum; momentum is 0.9.
@@ -81,6 +85,7 @@ type PretrainingSpec struct {
 	// learningRate before scaling by the batch size. Default: "0.3" above 32 pixels (with Linear
 	// scaling), "1" at or below (with None; google-research/simclr's README).
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="pretraining.learningRate: must be above 0"
 	LearningRate *Decimal `json:"learningRate,omitempty"`
 
 	// learningRateScaling: Linear multiplies the rate by batchSize/256, SquareRoot by √batchSize
@@ -99,6 +104,7 @@ type PretrainingSpec struct {
 	// weightDecay of all weights but batch norm and biases. Default: "1e-6" above 32 pixels (paper),
 	// "1e-4" at or below.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="pretraining.weightDecay: must be between 0 and 1"
 	WeightDecay *Decimal `json:"weightDecay,omitempty"`
 
 	// precision of the computation.
@@ -125,16 +131,22 @@ type PretrainingSpec struct {
 }
 
 // EncoderSource is an encoder that exists: exactly one of run and uri.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.run) != has(self.uri)",message="pretraining.from: set exactly one of run and uri"
 type EncoderSource struct {
 	// run is the name of a SimCLRRun of the same namespace, whose pretrain stage is complete.
 	// +optional
 	// +kubebuilder:validation:MaxLength=30
+	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
 	Run string `json:"run,omitempty"`
 
 	// uri is pvc://CLAIM/PATH: a directory with model.safetensors and config.json as a run writes
 	// them to encoder/.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:XValidation:rule="self.matches('^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/.*)?$')",message="uri: must be pvc://CLAIM/PATH, where CLAIM is the name of a PersistentVolumeClaim"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('(^|/)[.][.](/|$)')",message="uri: its path must not have a part '..'; name the directory from the claim's root"
 	URI string `json:"uri,omitempty"`
 }
 
@@ -154,6 +166,7 @@ type KNNSpec struct {
 	// temperature t: a neighbour of similarity s has the weight exp(s/t).
 	// +optional
 	// +kubebuilder:default="0.1"
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="knn.temperature: must be above 0"
 	Temperature Decimal `json:"temperature,omitempty"`
 }
 
@@ -171,6 +184,11 @@ const (
 )
 
 // LinearEvaluationSpec trains a linear classifier on the frozen encoder's h.
+//
+// +kubebuilder:validation:XValidation:rule="self.method == 'LBFGS' || !has(self.maxIterations)",message="linearEvaluation.maxIterations: is only for method LBFGS; remove it"
+// +kubebuilder:validation:XValidation:rule="self.method == 'SGD' || !has(self.epochs)",message="linearEvaluation.epochs: is only for method SGD; remove it"
+// +kubebuilder:validation:XValidation:rule="self.method == 'SGD' || !has(self.batchSize)",message="linearEvaluation.batchSize: is only for method SGD; remove it"
+// +kubebuilder:validation:XValidation:rule="self.method == 'SGD' || !has(self.learningRate)",message="linearEvaluation.learningRate: is only for method SGD; remove it"
 type LinearEvaluationSpec struct {
 	// mode switches the stage. Default: Enabled where there are labels and a test split.
 	// +optional
@@ -195,11 +213,13 @@ type LinearEvaluationSpec struct {
 
 	// learningRate of SGD, scaled by batchSize/256. Default: "0.1".
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="linearEvaluation.learningRate: must be above 0"
 	LearningRate *Decimal `json:"learningRate,omitempty"`
 
 	// weightDecay: of SGD, default "0" (paper appendix B.6); of LBFGS the factor of the squared
 	// weights' sum in its objective, default "1e-4".
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="linearEvaluation.weightDecay: must be between 0 and 1"
 	WeightDecay *Decimal `json:"weightDecay,omitempty"`
 
 	// maxIterations of LBFGS. Default: 300.
@@ -229,11 +249,13 @@ type FinetuningSpec struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=14
 	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
+	// +kubebuilder:validation:XValidation:rule="!(self in ['pretrain', 'linear-eval', 'complete', 'failed', 'suspended'])",message="finetuning name: pretrain, linear-eval, complete, failed and suspended are taken; choose another"
 	Name string `json:"name,omitempty"`
 
 	// labelFraction of the training images whose labels are used, the same share of each class and at
 	// least one: "0.01" for 1%. A smaller fraction's images are within a larger one's.
 	// +required
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1.0",message="labelFraction: must be above 0 and at most 1"
 	LabelFraction Decimal `json:"labelFraction,omitempty"`
 
 	// from is where the weights start.
@@ -256,9 +278,11 @@ type FinetuningSpec struct {
 
 	// learningRate of SGD with Nesterov momentum, scaled by batchSize/256. Default: "0.05".
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="finetuning learningRate: must be above 0"
 	LearningRate *Decimal `json:"learningRate,omitempty"`
 
 	// weightDecay. Default: "0".
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="finetuning weightDecay: must be between 0 and 1"
 	WeightDecay *Decimal `json:"weightDecay,omitempty"`
 }

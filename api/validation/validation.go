@@ -1,0 +1,96 @@
+// Package validation checks a SimCLRRun as the API server does, without one: by the schema and the CEL
+// rules of the CustomResourceDefinition itself, so that messages are the same. Rules on changes are left
+// out, since a file has no older version.
+package validation
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+	celconfig "k8s.io/apiserver/pkg/apis/cel"
+	"sigs.k8s.io/yaml"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/config/crd"
+)
+
+// rules of the CustomResourceDefinition, compiled.
+type rules struct {
+	structural *schema.Structural
+	schema     validation.SchemaValidator
+	cel        *cel.Validator
+}
+
+// compiled once, since compiling takes a tenth of a second; an error is a broken build.
+var compiled = sync.OnceValues(compile)
+
+func compile() (*rules, error) {
+	var definition apiextensionsv1.CustomResourceDefinition
+	if err := yaml.Unmarshal(crd.SimCLRRuns, &definition); err != nil {
+		return nil, err
+	}
+	for _, version := range definition.Spec.Versions {
+		if version.Name != v1alpha1.GroupVersion.Version {
+			continue
+		}
+		var internal apiextensions.JSONSchemaProps
+		if err := apiextensionsv1.Convert_v1_JSONSchemaProps_To_apiextensions_JSONSchemaProps(version.Schema.OpenAPIV3Schema, &internal, nil); err != nil {
+			return nil, err
+		}
+		structural, err := schema.NewStructural(&internal)
+		if err != nil {
+			return nil, err
+		}
+		validator, _, err := validation.NewSchemaValidator(&internal)
+		if err != nil {
+			return nil, err
+		}
+		return &rules{structural, validator, cel.NewValidator(structural, true, celconfig.PerCallLimit)}, nil
+	}
+	return nil, fmt.Errorf("the CustomResourceDefinition has no version %s", v1alpha1.GroupVersion.Version)
+}
+
+// Load reads a run strictly: an unknown or doubled field is an error that names it. The result has the
+// schema's defaults; v1alpha1.Resolve gives it the others.
+func Load(text []byte) (*v1alpha1.SimCLRRun, error) {
+	var run v1alpha1.SimCLRRun
+	if err := yaml.UnmarshalStrict(text, &run); err != nil {
+		return nil, fmt.Errorf("not a SimCLRRun: %w", err)
+	}
+	if want := v1alpha1.GroupVersion.String(); run.APIVersion != want || run.Kind != "SimCLRRun" {
+		return nil, fmt.Errorf("apiVersion and kind are %q and %q: set them to %s and SimCLRRun", run.APIVersion, run.Kind, want)
+	}
+	v1alpha1.SetDefaults(&run)
+	return &run, nil
+}
+
+// Validate says all that is wrong with a run, each with its field and the fix. It does not change the run.
+func Validate(run *v1alpha1.SimCLRRun) field.ErrorList {
+	r, err := compiled()
+	if err != nil {
+		return field.ErrorList{field.InternalError(nil, err)}
+	}
+	defaulted := run.DeepCopy()
+	v1alpha1.SetDefaults(defaulted)
+	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(defaulted)
+	if err != nil {
+		return field.ErrorList{field.InternalError(nil, err)}
+	}
+	delete(object, "status")
+	errs := validation.ValidateCustomResource(nil, object, r.schema)
+	errs = append(errs, listtype.ValidateListSetsAndMaps(nil, r.structural, object)...)
+	if len(errs) > 0 {
+		return errs // a rule may not be asked about a value that its schema forbids
+	}
+	errs, _ = r.cel.Validate(context.Background(), nil, r.structural, object, nil, celconfig.RuntimeCELCostBudget)
+	return errs
+}
