@@ -1,0 +1,116 @@
+package dataset
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"image/png"
+	"io"
+	"os"
+)
+
+// Limits of one image file: a small file can promise a picture that fills all memory.
+const (
+	maxFileBytes = 64 << 20
+	maxPixels    = 50_000_000
+)
+
+var (
+	jpegMagic = []byte{0xff, 0xd8, 0xff}
+	pngMagic  = []byte("\x89PNG\r\n\x1a\n")
+)
+
+// readFile reads a regular file of bounded size.
+func readFile(name string) ([]byte, error) {
+	info, err := os.Stat(name) // before opening: opening a pipe would wait for ever
+	switch {
+	case err != nil:
+		return nil, err
+	case !info.Mode().IsRegular():
+		return nil, errors.New("not a regular file")
+	case info.Size() > maxFileBytes:
+		return nil, fmt.Errorf("%d bytes, more than %d", info.Size(), int64(maxFileBytes))
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxFileBytes))
+}
+
+// decodeHeader is the size of an image, from its header only.
+func decodeHeader(data []byte) (image.Config, error) {
+	var c image.Config
+	var err error
+	switch {
+	case bytes.HasPrefix(data, jpegMagic):
+		c, err = jpeg.DecodeConfig(bytes.NewReader(data))
+	case bytes.HasPrefix(data, pngMagic):
+		c, err = png.DecodeConfig(bytes.NewReader(data))
+	default:
+		err = errors.New("neither JPEG nor PNG")
+	}
+	if err == nil && (c.Width < 1 || c.Height < 1 || c.Width > maxPixels/c.Height) {
+		err = fmt.Errorf("%d × %d pixels, allowed are 1 to %d", c.Width, c.Height, maxPixels)
+	}
+	return c, err
+}
+
+// decode a file's bytes whose header is good.
+func decode(data []byte) (Image, error) {
+	var m image.Image
+	var err error
+	if bytes.HasPrefix(data, jpegMagic) {
+		m, err = jpeg.Decode(bytes.NewReader(data))
+	} else {
+		m, err = png.Decode(bytes.NewReader(data))
+	}
+	if err != nil {
+		return Image{}, err
+	}
+	return toRGB(m), nil
+}
+
+// toRGB converts grey and colour; transparency is dropped, the colour under it stays (as Pillow's
+// convert("RGB") does).
+func toRGB(m image.Image) Image {
+	b := m.Bounds()
+	out := Image{W: b.Dx(), H: b.Dy(), Pix: make([]uint8, 3*b.Dx()*b.Dy())}
+	switch m := m.(type) {
+	case *image.YCbCr:
+		eachPixel(b, out.Pix, func(x, y int) (uint8, uint8, uint8) {
+			yi, ci := m.YOffset(x, y), m.COffset(x, y)
+			return color.YCbCrToRGB(m.Y[yi], m.Cb[ci], m.Cr[ci])
+		})
+	case *image.Gray:
+		eachPixel(b, out.Pix, func(x, y int) (uint8, uint8, uint8) {
+			v := m.Pix[m.PixOffset(x, y)]
+			return v, v, v
+		})
+	case *image.NRGBA:
+		eachPixel(b, out.Pix, func(x, y int) (uint8, uint8, uint8) {
+			p := m.Pix[m.PixOffset(x, y):]
+			return p[0], p[1], p[2]
+		})
+	default:
+		eachPixel(b, out.Pix, func(x, y int) (uint8, uint8, uint8) {
+			c := color.NRGBAModel.Convert(m.At(x, y)).(color.NRGBA)
+			return c.R, c.G, c.B
+		})
+	}
+	return out
+}
+
+func eachPixel(b image.Rectangle, pix []uint8, at func(x, y int) (uint8, uint8, uint8)) {
+	i := 0
+	for y := b.Min.Y; y < b.Max.Y; y++ {
+		for x := b.Min.X; x < b.Max.X; x++ {
+			pix[i], pix[i+1], pix[i+2] = at(x, y)
+			i += 3
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package dataset
+
+import (
+	"github.com/simclr-operator/simclr-operator/api/contract"
+)
+
+// Transform makes the views of an image that a network sees. It holds scratch: each worker has its own.
+type Transform interface {
+	// Apply writes view (from 0) of the image with the given index in the dataset to dst, (3,S,S) in [0,1].
+	// The result depends on nothing but the arguments.
+	Apply(dst []float32, img Image, epoch, index, view int)
+}
+
+// LoaderConfig says what a Loader gives.
+type LoaderConfig struct {
+	Data Dataset
+	// Batch is the number of images of a batch of this worker, Size their height and width in pixels,
+	// Views the views of each image.
+	Batch, Size, Views int
+	// NewTransform makes the Transform of one goroutine.
+	NewTransform func() Transform
+	// Sequential gives the images once, in the set's order, the last batch smaller; else every epoch is
+	// shuffled by Seed, and the last, smaller batch is dropped.
+	Sequential bool
+	Seed       uint64
+	// Rank of World workers: of each global batch of World·Batch images, rank r has the r-th part. 0 of 0
+	// is 0 of 1. A sequential loader gives every rank all images.
+	Rank, World int
+	// Epochs to give; 0: without end. A sequential loader gives one.
+	Epochs int
+	// Workers make views beside the training, with which they share the cores. 0: 1.
+	Workers int
+	// Prefetch is how many batches are made ahead. 0: 2.
+	Prefetch int
+}
+
+// Loader makes batches.
+type Loader struct {
+	c    LoaderConfig
+	free chan []float32
+}
+
+// Batch of images.
+type Batch struct {
+	Epoch, Index int // from 0; Index within the epoch
+	// Pixels are (Views·B, 3, Size, Size) in [0,1]: the first views of all images, then the second.
+	Pixels []float32
+	// Labels of the B images, -1 without labels, and their indices in the dataset.
+	Labels, Images []int
+
+	loader *Loader
+}
+
+// Release gives the batch's memory back, for a later batch; its Pixels must not be used any more.
+func (b *Batch) Release() {
+	if b.Pixels == nil {
+		return
+	}
+	select {
+	case b.loader.free <- b.Pixels[:cap(b.Pixels)]:
+	default:
+	}
+	b.Pixels = nil
+}
+
+// NewLoader checks the configuration. Fewer images than one batch of all workers is a user error.
+func NewLoader(c LoaderConfig) (*Loader, error) {
+	c.World, c.Workers = max(c.World, 1), max(c.Workers, 1)
+	if c.Prefetch == 0 {
+		c.Prefetch = 2
+	}
+	if c.Sequential {
+		c.Epochs = 1
+	}
+	switch {
+	case c.Batch < 1 || c.Size < 1 || c.Views < 1:
+		return nil, contract.UserErrorf("InvalidBatch", "batchSize %d over %d workers gives no image to each; raise spec.batchSize", c.Batch*c.World, c.World)
+	case c.Data.Len() == 0:
+		return nil, contract.UserErrorf("TooFewImages", "the dataset has no images; correct spec.dataset")
+	case !c.Sequential && c.Data.Len() < c.Batch*c.World:
+		return nil, contract.UserErrorf("TooFewImages", "%d images are fewer than a batch of %d; lower spec.batchSize to at most %d, or use more images", c.Data.Len(), c.Batch*c.World, c.Data.Len())
+	}
+	return &Loader{c: c, free: make(chan []float32, c.Prefetch+1)}, nil
+}
+
+// Batches of an epoch.
+func (l *Loader) Batches() int {
+	if l.c.Sequential {
+		return (l.c.Data.Len() + l.c.Batch - 1) / l.c.Batch
+	}
+	return l.c.Data.Len() / (l.c.Batch * l.c.World)
+}
+
+// order of the images of an epoch.
+func (l *Loader) order(epoch int) []int {
+	n := l.c.Data.Len()
+	if !l.c.Sequential {
+		return Shuffled(n, l.c.Seed, uint64(epoch))
+	}
+	all := make([]int, n)
+	for i := range all {
+		all[i] = i
+	}
+	return all
+}
+
+// part of the order that is batch b of this rank.
+func (l *Loader) part(order []int, b int) []int {
+	if l.c.Sequential {
+		return order[b*l.c.Batch : min(len(order), (b+1)*l.c.Batch)]
+	}
+	first := (b*l.c.World + l.c.Rank) * l.c.Batch
+	return order[first : first+l.c.Batch]
+}
+
+func (l *Loader) newBatch(epoch, index int, images []int) *Batch {
+	b := &Batch{Epoch: epoch, Index: index, Images: images, Labels: make([]int, len(images)), loader: l}
+	for i, image := range images {
+		b.Labels[i] = l.c.Data.Label(image)
+	}
+	size := l.c.Views * len(images) * 3 * l.c.Size * l.c.Size
+	select {
+	case b.Pixels = <-l.free:
+	default:
+	}
+	if cap(b.Pixels) < size {
+		b.Pixels = make([]float32, size)
+	}
+	b.Pixels = b.Pixels[:size]
+	return b
+}

@@ -1,0 +1,197 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+// Split of a dataset.
+type Split int
+
+// The splits.
+const (
+	Train Split = iota
+	Test
+)
+
+// String is the split's name, also its folder's.
+func (s Split) String() string {
+	if s == Test {
+		return "test"
+	}
+	return "train"
+}
+
+// Options of Open that are not the dataset's own.
+type Options struct {
+	Split Split
+	// Directory, if set, holds the files, in place of the spec's uri and of a known name's download.
+	Directory string
+	// Mirror is the base URL of known datasets, <mirror>/<name>/<file>; empty: upstream.
+	Mirror string
+	// Cache is the directory of downloaded files, <cache>/<name>/<file>.
+	Cache string
+	// ClaimsDir is the directory of pvc:// URIs: pvc://CLAIM/PATH is <ClaimsDir>/CLAIM/PATH. Empty: contract.DataDir.
+	ClaimsDir string
+	// MemoryBytes of decoded images are kept; a larger set is decoded at each access. 0: 2 GiB.
+	MemoryBytes int64
+	// Workers decode in parallel. 0: 1.
+	Workers int
+	// Progress of the download, in bytes of one file, and of decoding, in images; may be nil.
+	Progress func(what string, done, total int64)
+	// Client of downloads; nil: one with timeouts.
+	Client *http.Client
+}
+
+const defaultMemoryBytes = 2 << 30
+
+func (o Options) report(what string, done, total int64) {
+	if o.Progress != nil {
+		o.Progress(what, done, total)
+	}
+}
+
+// Open reads a split of the dataset of a resolved spec. Bad data is a user error (exit 10) that names the
+// file or field and the fix; a failing cache directory is a storage error (14).
+func Open(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (*Set, error) {
+	if o.MemoryBytes == 0 {
+		o.MemoryBytes = defaultMemoryBytes
+	}
+	o.Workers = max(o.Workers, 1)
+	dir, format, classes, err := locate(ctx, spec, o)
+	if err != nil {
+		return nil, err
+	}
+	limit := 0
+	if spec.Limit != nil && o.Split == Train {
+		limit = int(*spec.Limit)
+	}
+	var s *Set
+	switch format {
+	case v1alpha1.FormatIDX:
+		s, err = openIDX(dir, o.Split, limit)
+	case v1alpha1.FormatCIFAR:
+		s, err = openCIFAR(dir, o.Split, limit)
+	case v1alpha1.FormatImageFolder:
+		s, err = openFolder(ctx, dir, limit, o)
+	case v1alpha1.FormatImages:
+		s, err = openImages(ctx, dir, limit, o)
+	default:
+		err = contract.UserErrorf("UnknownFormat", "spec.dataset.format %q is not known; set it to ImageFolder, CIFAR, IDX or Images", format)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(classes) == len(s.classes) { // not of other files in o.Directory
+		s.classes = classes
+	}
+	if spec.Labels == v1alpha1.LabelsNone {
+		s.forgetLabels()
+	}
+	return s, nil
+}
+
+// locate the directory of the files and their format; names of classes where the files have none.
+func locate(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (string, v1alpha1.DatasetFormat, []string, error) {
+	if spec.Name != "" {
+		k, err := lookUp(spec.Name)
+		if err != nil {
+			return "", "", nil, err
+		}
+		dir := o.Directory
+		if dir == "" {
+			dir, err = fetchKnown(ctx, spec.Name, k, o)
+		} else {
+			err = checkDir(dir, "--dataset")
+		}
+		return dir, k.format, k.classes, err
+	}
+	if o.Directory != "" {
+		return o.Directory, spec.Format, nil, checkDir(o.Directory, "--dataset")
+	}
+	dir, err := resolve(spec.URI, o.ClaimsDir)
+	if err == nil {
+		err = checkDir(dir, "spec.dataset.uri "+spec.URI)
+	}
+	return dir, spec.Format, nil, err
+}
+
+// resolve a URI to a directory.
+func resolve(uri, claims string) (string, error) {
+	u, err := url.Parse(uri)
+	if err != nil || uri == "" {
+		return "", contract.UserErrorf("InvalidURI", "spec.dataset.uri %q is not a URI; set it to pvc://CLAIM/PATH, or set spec.dataset.name", uri)
+	}
+	switch u.Scheme {
+	case "file":
+		if u.Host != "" || !filepath.IsAbs(u.Path) {
+			return "", contract.UserErrorf("InvalidURI", "spec.dataset.uri %s has no absolute path; write file:///PATH with three slashes", uri)
+		}
+		return filepath.Clean(u.Path), nil
+	case "pvc":
+		if claims == "" {
+			claims = contract.DataDir
+		}
+		// As of a rooted path, so that no .. leads out of the claim.
+		if u.Host == "" || strings.Contains(u.Host, "..") {
+			return "", contract.UserErrorf("InvalidURI", "spec.dataset.uri %s names no claim; write pvc://CLAIM/PATH", uri)
+		}
+		return filepath.Join(claims, u.Host, filepath.Clean("/"+u.Path)), nil
+	}
+	return "", contract.UserErrorf("InvalidURI", "spec.dataset.uri %s: the scheme %q is not supported; write pvc://CLAIM/PATH", uri, u.Scheme)
+}
+
+// checkDir is a user error unless dir is a readable directory.
+func checkDir(dir, what string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return contract.UserErrorf("DatasetNotFound", "%s: the directory %s does not exist; correct the path", what, dir)
+	case errors.Is(err, os.ErrPermission):
+		return contract.UserErrorf("DatasetNotReadable", "%s: %s may not be read; make it readable for uid 65532", what, dir)
+	case err != nil:
+		return contract.Errorf(contract.ExitStorage, "DatasetFailed", "%s: %w", what, err)
+	case !info.IsDir():
+		return contract.UserErrorf("DatasetNotFound", "%s: %s is not a directory; set it to the directory that holds the files", what, dir)
+	}
+	return nil
+}
+
+func (s *Set) forgetLabels() {
+	s.classes = nil
+	for i := range s.labels {
+		s.labels[i] = -1
+	}
+}
+
+// firstOfEach keeps the first limit images, the same number of each class (the rest of the division is
+// dropped), or of the whole without labels. limit 0 keeps all. The result is in the order of the set.
+func firstOfEach(labels []int, classes, limit int) ([]int, error) {
+	if limit > len(labels) {
+		return nil, contract.UserErrorf("TooFewImages", "spec.dataset.limit is %d and there are only %d training images; lower it, or leave it out", limit, len(labels))
+	}
+	if limit > 0 && limit < classes {
+		return nil, contract.UserErrorf("TooFewImages", "spec.dataset.limit is %d and there are %d classes; set it to at least one image a class", limit, classes)
+	}
+	var keep []int
+	count := make([]int, classes+1) // the last is of images without a label
+	share := limit / max(classes, 1)
+	for i, label := range labels {
+		if label < 0 {
+			label = classes
+		}
+		if limit == 0 || count[label] < share {
+			keep = append(keep, i)
+			count[label]++
+		}
+	}
+	return keep, nil
+}

@@ -1,0 +1,148 @@
+package dataset
+
+import (
+	"context"
+	"io"
+	"sync"
+	"sync/atomic"
+)
+
+// Stream is batches in order, made ahead by a bounded number of goroutines.
+type Stream struct {
+	ready  chan *pending
+	cancel context.CancelFunc
+	ctx    context.Context
+	wg     sync.WaitGroup
+}
+
+// pending is a batch of which some images may still be in the making.
+type pending struct {
+	batch *Batch
+	left  atomic.Int64
+	done  chan struct{}
+	once  sync.Once
+	err   error // read after done
+}
+
+// job is a part of a batch.
+type job struct {
+	*pending
+	from, to int
+}
+
+// chunk of images that a worker takes at once: small, so that a batch is finished by all workers.
+const chunk = 16
+
+// Start gives batches from batch index batch of an epoch (both from 0) on, exactly as a stream that was
+// started earlier would go on. Close it in any case.
+func (l *Loader) Start(ctx context.Context, epoch, batch int) *Stream {
+	s := &Stream{ready: make(chan *pending, l.c.Prefetch)}
+	s.ctx, s.cancel = context.WithCancel(ctx)
+	jobs := make(chan job)
+	s.wg.Go(func() {
+		defer close(s.ready)
+		defer close(jobs)
+		l.dispatch(s, jobs, epoch, batch)
+	})
+	for range l.c.Workers {
+		s.wg.Go(func() { l.work(s.ctx, jobs) })
+	}
+	return s
+}
+
+// dispatch hands out the parts of one batch after the other. ready bounds how far ahead.
+func (l *Loader) dispatch(s *Stream, jobs chan<- job, epoch, batch int) {
+	for ; l.c.Epochs == 0 || epoch < l.c.Epochs; epoch, batch = epoch+1, 0 {
+		order := l.order(epoch)
+		for ; batch < l.Batches(); batch++ {
+			b := l.newBatch(epoch, batch, l.part(order, batch))
+			p := &pending{batch: b, done: make(chan struct{})}
+			p.left.Store(int64(len(b.Images)))
+			select {
+			case s.ready <- p:
+			case <-s.ctx.Done():
+				return
+			}
+			for from := 0; from < len(b.Images); from += chunk {
+				select {
+				case jobs <- job{p, from, min(from+chunk, len(b.Images))}:
+				case <-s.ctx.Done():
+					return
+				}
+			}
+		}
+	}
+}
+
+// work until there are no more jobs.
+func (l *Loader) work(ctx context.Context, jobs <-chan job) {
+	transform := l.c.NewTransform()
+	for j := range jobs {
+		if ctx.Err() != nil {
+			return
+		}
+		err := l.fill(j, transform)
+		if err != nil {
+			j.fail(err)
+		} else if j.left.Add(int64(j.from-j.to)) == 0 {
+			j.fail(nil)
+		}
+	}
+}
+
+// fail ends the batch; the first call counts.
+func (p *pending) fail(err error) {
+	p.once.Do(func() {
+		p.err = err
+		close(p.done)
+	})
+}
+
+func (l *Loader) fill(j job, transform Transform) error {
+	b, size := j.batch, 3*l.c.Size*l.c.Size
+	for i := j.from; i < j.to; i++ {
+		img, err := l.c.Data.Image(b.Images[i])
+		if err != nil {
+			return err
+		}
+		for v := range l.c.Views {
+			at := (v*len(b.Images) + i) * size
+			transform.Apply(b.Pixels[at:at+size], img, b.Epoch, b.Images[i], v)
+		}
+	}
+	return nil
+}
+
+// Next batch; io.EOF after the last, the context's cause when it ends.
+func (s *Stream) Next() (*Batch, error) {
+	if s.ctx.Err() != nil {
+		return nil, context.Cause(s.ctx)
+	}
+	select {
+	case p, ok := <-s.ready:
+		if !ok {
+			return nil, s.end()
+		}
+		select {
+		case <-p.done:
+			return p.batch, p.err
+		case <-s.ctx.Done():
+		}
+	case <-s.ctx.Done():
+	}
+	return nil, context.Cause(s.ctx)
+}
+
+// end is why there are no more batches.
+func (s *Stream) end() error {
+	if s.ctx.Err() != nil {
+		return context.Cause(s.ctx)
+	}
+	return io.EOF
+}
+
+// Close stops all goroutines and waits for them.
+func (s *Stream) Close() {
+	s.cancel()
+	s.wg.Wait()
+}
