@@ -35,14 +35,14 @@ template <class F> int guarded(F f) {
   }
 }
 
-tag activation_tag(int block, int channels) {
+tag activation_tag(int block) {
   if (block == 16) return tag::nChw16c;
   if (block == 8) return tag::nChw8c;
-  return block == channels ? tag::nhwc : tag::nchw;
+  return block == NHWC ? tag::nhwc : tag::nchw;
 }
 
 memory::desc activation(int n, int c, int h, int w, int block) {
-  return {{n, c, h, w}, memory::data_type::f32, activation_tag(block, c)};
+  return {{n, c, h, w}, memory::data_type::f32, activation_tag(block)};
 }
 
 memory borrowed(const memory::desc &d, const float *p) { return memory(d, cpu(), const_cast<float *>(p)); }

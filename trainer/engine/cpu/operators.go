@@ -6,9 +6,7 @@ package cpu
 import "C"
 
 import (
-	"errors"
 	"fmt"
-	"unsafe"
 
 	"gorgonia.org/gorgonia"
 
@@ -56,47 +54,6 @@ func (l *lowering) as(v *value, block int) *value {
 		return nil
 	})
 	return y
-}
-
-// convKey says which primitive computes a convolution.
-type convKey struct{ n, c, h, w, o, k, stride, pad, src, dst int }
-
-func (l *lowering) primitive(k convKey) (unsafe.Pointer, error) {
-	if p, ok := l.x.convs[k]; ok {
-		return p, nil
-	}
-	c := func(i int) C.int { return C.int(i) }
-	p := C.conv_new(c(k.n), c(k.c), c(k.h), c(k.w), c(k.o), c(k.k), c(k.stride), c(k.pad), c(k.src), c(k.dst))
-	if p == nil {
-		return nil, errors.New(C.GoString(C.last_error()))
-	}
-	l.x.convs[k] = p
-	return p, nil
-}
-
-func preferred(channels int) int { return int(C.preferred_block(C.int(channels))) }
-
-func (l *lowering) conv(n *gorgonia.Node, o op.Operator, a, b *value) error {
-	switch o := o.(type) {
-	case op.Conv2D: // x, w
-		x, w := a.shape, b.shape
-		y := l.result(n, preferred(w[0]))
-		p, err := l.primitive(convKey{x[0], x[1], x[2], x[3], w[0], w[2], o.Stride, o.Pad, a.block, y.block})
-		l.emit("convolution", []*value{a, b}, []*value{y}, func() error { return status(C.conv_forward(p, a.c(), b.c(), y.c())) })
-		return err
-	case op.Conv2DGradInput: // w, dy
-		dx := l.result(n, preferred(o.C))
-		p, err := l.primitive(convKey{o.N, o.C, o.H, o.W, a.shape[0], a.shape[2], o.Stride, o.Pad, dx.block, b.block})
-		l.emit("convolution: gradient by x", []*value{a, b}, []*value{dx}, func() error { return status(C.conv_backward_data(p, a.c(), b.c(), dx.c())) })
-		return err
-	case op.Conv2DGradWeight: // x, dy
-		x := a.shape
-		dw := l.result(n, 1)
-		p, err := l.primitive(convKey{x[0], x[1], x[2], x[3], o.O, o.K, o.Stride, o.Pad, a.block, b.block})
-		l.emit("convolution: gradient by w", []*value{a, b}, []*value{dw}, func() error { return status(C.conv_backward_weights(p, a.c(), b.c(), dw.c())) })
-		return err
-	}
-	return fmt.Errorf("no convolution %T", o)
 }
 
 // relu lowers ReLU with what is fused into it.

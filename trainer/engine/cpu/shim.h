@@ -20,7 +20,9 @@ const char *dnnl_version_name(void);
 void *alloc_aligned(long bytes);     // zeroed, or null
 void free_aligned(void *p);
 
-// convolution; every function returns 0 or sets last_error
+// convolution; every function returns 0 or sets last_error. Activations are NCHW (1), blocked (8, 16) or
+// NHWC, which has a name here: a block of 16 is either where there are 16 channels.
+enum { NHWC = 0 };
 void *conv_new(int n, int c, int h, int w, int o, int k, int stride, int pad, int src_block, int dst_block);
 void conv_free(void *conv);
 int conv_forward(void *conv, const float *x, const float *w, float *y);
