@@ -30,10 +30,13 @@ double softmax(long rows, long first, long count, float temperature, float *bloc
   for (long r = 0; r < count; r++) {
     float *p = block + r * rows;
     const long self = first + r, positive = (self + rows / 2) % rows;
-    const float logit = (p[positive] - 1) / temperature; // similarities are at most 1
+    p[self] = -2; // below every similarity
+    float top = p[0];
+    for (long j = 1; j < rows; j++) top = std::max(top, p[j]);
+    const float logit = (p[positive] - top) / temperature;
     double sum = 0;
     for (long j = 0; j < rows; j++) {
-      p[j] = j == self ? 0 : std::exp((p[j] - 1) / temperature);
+      p[j] = j == self ? 0 : std::exp((p[j] - top) / temperature);
       sum += p[j];
     }
     const float scale = 1 / sum;

@@ -42,7 +42,7 @@ func stats(c int) operand           { return operand{[]int{2, c}, "stats"} }
 func convolutions() map[string]operatorCase {
 	cases := map[string]operatorCase{}
 	for _, c := range []struct{ in, out, size, k, stride int }{
-		{3, 16, 8, 3, 1}, {3, 8, 7, 3, 1}, {16, 32, 8, 3, 2}, {16, 32, 8, 1, 2}, {32, 32, 4, 3, 1}, {6, 10, 5, 3, 1}, {8, 24, 9, 3, 2}, {64, 128, 4, 1, 1},
+		{3, 16, 8, 3, 1}, {3, 8, 7, 3, 1}, {16, 32, 8, 3, 2}, {16, 32, 8, 1, 2}, {32, 32, 4, 3, 1}, {6, 10, 5, 3, 1}, {8, 24, 9, 3, 2}, {64, 128, 4, 1, 1}, {20, 48, 6, 3, 1}, {16, 33, 6, 3, 2}, {3, 19, 6, 3, 1},
 	} {
 		pad := c.k / 2
 		out := (c.size+2*pad-c.k)/c.stride + 1
@@ -93,6 +93,8 @@ func operatorCases() map[string]operatorCase {
 		"bias db":        {op.BiasGrad{}, []operand{n(6, 9)}},
 		"ntxent":         {op.NTXent{Temperature: 0.1}, []operand{n(300, 16)}},
 		"ntxent dz":      {op.NTXentGrad{Temperature: 0.5}, []operand{n(300, 16), n(1)}},
+		"ntxent, sharp":  {op.NTXent{Temperature: 0.005}, []operand{n(300, 64)}},
+		"sharp dz":       {op.NTXentGrad{Temperature: 0.005}, []operand{n(300, 64), n(1)}},
 		"accuracy":       {op.ContrastiveAccuracy{}, []operand{n(300, 4)}},
 		"softmax":        {op.SoftmaxCrossEntropy{}, []operand{n(8, 3), {[]int{8}, "labels"}}},
 		"softmax dx":     {op.SoftmaxCrossEntropyGrad{}, []operand{n(8, 3), {[]int{8}, "labels"}, n(1)}},
