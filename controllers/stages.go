@@ -108,8 +108,12 @@ func (r *Reconciler) withoutWorkload(ctx context.Context, s *scope, st *v1alpha1
 // restart makes the next attempt once the old one is gone or has ended, and its delay is over.
 func (r *Reconciler) restart(ctx context.Context, s *scope, st *v1alpha1.StageStatus, a *attempt, d decision) error {
 	if !a.ended() {
-		// The Job would make another pod after a wait that grows with every ignored failure.
+		// The Job would make another pod after a wait that grows with every ignored failure. With the Job
+		// goes its pod's last message, so what it said must be in the status first.
 		s.stopping(st)
+		if !s.stored(st) {
+			return nil // writing the status brings the run back here
+		}
 		return r.deleteJob(ctx, a, metav1.DeletePropagationForeground)
 	}
 	if wait := st.LastFailure.Time.Add(d.delay).Sub(s.now); wait > 0 {
@@ -119,6 +123,17 @@ func (r *Reconciler) restart(ctx context.Context, s *scope, st *v1alpha1.StageSt
 		return nil
 	}
 	return r.start(ctx, s, st, d.next)
+}
+
+// stored says whether the stage's last failure is in the status that was read, not only in what will be
+// written.
+func (s *scope) stored(st *v1alpha1.StageStatus) bool {
+	for i := range s.before.Status.Stages {
+		if old := &s.before.Status.Stages[i]; old.Name == st.Name {
+			return old.LastFailure != nil && old.LastFailure.Pod == st.LastFailure.Pod && old.LastFailure.Time.Equal(st.LastFailure.Time)
+		}
+	}
+	return false
 }
 
 // start makes the stage's next attempt. Its name is deterministic, so making it twice is making it once.
