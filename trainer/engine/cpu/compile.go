@@ -79,6 +79,7 @@ func (l *lowering) segment(s engine.Segment, order gorgonia.Nodes) error {
 		l.values[n] = v
 		feeds = append(feeds, v)
 	}
+	x.feeds = append(x.feeds, feeds)
 	for _, n := range order {
 		if err := l.node(n); err != nil {
 			return err
@@ -93,22 +94,41 @@ func (l *lowering) segment(s engine.Segment, order gorgonia.Nodes) error {
 	if s.Updates {
 		l.updates()
 	}
-	x.feeds, x.fetches = append(x.feeds, feeds), append(x.fetches, fetches)
+	x.fetches = append(x.fetches, fetches)
 	x.segments = append(x.segments, l.steps[first:len(l.steps):len(l.steps)])
 	return nil
 }
 
-// updates notes which values take a variable's place.
+// updates notes which values take a variable's place. A buffer can take one place only, and not that of a
+// variable or feed, which are read again: such values are copied.
 func (l *lowering) updates() {
+	taken := map[*value]bool{}
+	for _, v := range l.permanent() {
+		taken[v] = true
+	}
 	for _, v := range l.x.p.Variables {
 		if v.Next == nil {
 			continue
 		}
-		next := l.values[v.Next]
+		next := l.as(l.values[v.Next], 1)
+		if taken[next] {
+			next = l.copied(next)
+		}
+		taken[next] = true
 		next.kept = true
 		pair := variable{now: l.values[v.Node], next: next}
 		l.x.swaps = append(l.x.swaps, pair)
 	}
+}
+
+// copied is a copy of a plain value.
+func (l *lowering) copied(v *value) *value {
+	y := &value{shape: v.shape, block: v.block}
+	l.emit("copy", []*value{v}, []*value{y}, func() error {
+		copy(y.floats(), v.floats())
+		return nil
+	})
+	return y
 }
 
 func (l *lowering) node(n *gorgonia.Node) error {
@@ -129,7 +149,10 @@ func (l *lowering) node(n *gorgonia.Node) error {
 	if !ok {
 		return fmt.Errorf("no kernel for %v", n.Op())
 	}
-	return l.operator(n, o, nodes)
+	if err := l.operator(n, o, nodes); err != nil {
+		return fmt.Errorf("%v: %w", o, err)
+	}
+	return nil
 }
 
 // result makes the value of a node.

@@ -6,6 +6,7 @@ package cpu
 import "C"
 
 import (
+	"fmt"
 	"math"
 
 	"gorgonia.org/gorgonia"
@@ -25,12 +26,18 @@ func (l *lowering) loss(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes) e
 	switch o := o.(type) {
 	case op.SoftmaxCrossEntropy:
 		l.emit("cross entropy", in, []*value{out}, func() error {
+			if err := checkLabels(in[1].floats(), in[0].shape[1]); err != nil {
+				return err
+			}
 			out.floats()[0] = float32(crossEntropy(in[0], in[1].floats()))
 			return nil
 		})
 		return nil
 	case op.SoftmaxCrossEntropyGrad:
 		l.emit("cross entropy: gradient", in, []*value{out}, func() error {
+			if err := checkLabels(in[1].floats(), in[0].shape[1]); err != nil {
+				return err
+			}
 			crossEntropyGrad(in[0], in[1].floats(), in[2].floats()[0], out.floats())
 			return nil
 		})
@@ -83,6 +90,16 @@ func softmax(x []float32) []float64 {
 		p[i] /= sum
 	}
 	return p
+}
+
+// checkLabels is an error where a label is no class: -1, for one, is an image without label.
+func checkLabels(labels []float32, classes int) error {
+	for i, c := range labels {
+		if !(c >= 0 && int(c) < classes) {
+			return fmt.Errorf("label %v of image %d in the batch is none of the %d classes; train on labelled images only", c, i, classes)
+		}
+	}
+	return nil
 }
 
 func crossEntropy(logits *value, labels []float32) float64 {
