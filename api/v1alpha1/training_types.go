@@ -205,7 +205,8 @@ type LinearEvaluationSpec struct {
 	// +kubebuilder:validation:Maximum=100000
 	Epochs *int32 `json:"epochs,omitempty"`
 
-	// batchSize of SGD. Unit: images. Default: the run's batchSize.
+	// batchSize of SGD. Unit: images. Default: the run's batchSize, or all training images where they
+	// are fewer.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65536

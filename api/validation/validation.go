@@ -6,12 +6,14 @@ package validation
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -59,33 +61,51 @@ func compile() (*rules, error) {
 	return nil, fmt.Errorf("the CustomResourceDefinition has no version %s", v1alpha1.GroupVersion.Version)
 }
 
-// Load reads a run strictly: an unknown or doubled field is an error that names it. The result has the
-// schema's defaults; v1alpha1.Resolve gives it the others.
+// Load reads a run and checks it as the API server does: an unknown or doubled field is an error too. The
+// result has the schema's defaults; v1alpha1.Resolve gives it the others. An error says all that is wrong,
+// each with its field and the fix.
 func Load(text []byte) (*v1alpha1.SimCLRRun, error) {
+	object := map[string]any{}
+	if err := yaml.Unmarshal(text, &object); err != nil {
+		return nil, fmt.Errorf("not a SimCLRRun: %w", err)
+	}
+	if want := v1alpha1.GroupVersion.String(); object["apiVersion"] != want || object["kind"] != "SimCLRRun" {
+		return nil, fmt.Errorf("apiVersion and kind are %v and %v: set them to %s and SimCLRRun", object["apiVersion"], object["kind"], want)
+	}
+	if errs := validate(object); len(errs) > 0 {
+		return nil, errs.ToAggregate()
+	}
 	var run v1alpha1.SimCLRRun
 	if err := yaml.UnmarshalStrict(text, &run); err != nil {
 		return nil, fmt.Errorf("not a SimCLRRun: %w", err)
-	}
-	if want := v1alpha1.GroupVersion.String(); run.APIVersion != want || run.Kind != "SimCLRRun" {
-		return nil, fmt.Errorf("apiVersion and kind are %q and %q: set them to %s and SimCLRRun", run.APIVersion, run.Kind, want)
 	}
 	v1alpha1.SetDefaults(&run)
 	return &run, nil
 }
 
-// Validate says all that is wrong with a run, each with its field and the fix. It does not change the run.
+// Validate says all that is wrong with a run, each with its field and the fix. It does not change the
+// run. A zero is a field that is not set; Load sees the difference.
 func Validate(run *v1alpha1.SimCLRRun) field.ErrorList {
+	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(run.DeepCopy())
+	if err != nil {
+		return field.ErrorList{field.InternalError(nil, err)}
+	}
+	return validate(object)
+}
+
+// validate a run as JSON, which is defaulted.
+func validate(object map[string]any) field.ErrorList {
 	r, err := compiled()
 	if err != nil {
 		return field.ErrorList{field.InternalError(nil, err)}
 	}
-	defaulted := run.DeepCopy()
-	v1alpha1.SetDefaults(defaulted)
-	object, err := runtime.DefaultUnstructuredConverter.ToUnstructured(defaulted)
-	if err != nil {
-		return field.ErrorList{field.InternalError(nil, err)}
+	if _, isObject := object["metadata"].(map[string]any); !isObject {
+		return field.ErrorList{field.Required(field.NewPath("metadata", "name"), "name the run")}
 	}
 	delete(object, "status")
+	integers(object)
+	defaulting.PruneNonNullableNullsWithoutDefaults(object, r.structural)
+	defaulting.Default(object, r.structural)
 	errs := validation.ValidateCustomResource(nil, object, r.schema)
 	errs = append(errs, listtype.ValidateListSetsAndMaps(nil, r.structural, object)...)
 	if len(errs) > 0 {
@@ -93,4 +113,24 @@ func Validate(run *v1alpha1.SimCLRRun) field.ErrorList {
 	}
 	errs, _ = r.cel.Validate(context.Background(), nil, r.structural, object, nil, celconfig.RuntimeCELCostBudget)
 	return errs
+}
+
+// integers turns whole numbers, which plain JSON reads as floats, into integers, as the API server's
+// decoder does.
+func integers(value any) any {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, e := range v {
+			v[key] = integers(e)
+		}
+	case []any:
+		for i, e := range v {
+			v[i] = integers(e)
+		}
+	case float64:
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return int64(v)
+		}
+	}
+	return value
 }
