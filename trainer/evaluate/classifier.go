@@ -116,7 +116,7 @@ func (t *Classifier) Accuracy(ctx context.Context, images Images, progress func(
 	if err != nil {
 		return a, err
 	}
-	a.AddLogits(logits, Labels(images))
+	a.AddLogits(logits, images.Labels())
 	return a, nil
 }
 

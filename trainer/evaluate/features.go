@@ -2,19 +2,30 @@ package evaluate
 
 import (
 	"context"
+	"errors"
+	"io"
 
+	"github.com/simclr-operator/simclr-operator/trainer/dataset"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
 	"github.com/simclr-operator/simclr-operator/trainer/weights"
 )
 
-// Images are un-augmented labelled images as the encoder sees them.
-type Images interface {
-	Len() int
-	// Label is an image's class id.
-	Label(i int) int
-	// Fill writes the images first, first+1, …, as many as fit, into dst: CHW values in [0, 1].
-	Fill(ctx context.Context, dst []float32, first, n int) error
+// Images are labelled images as the encoder sees them: un-augmented.
+type Images struct {
+	Data dataset.Dataset
+	// NewTransform makes what resizes an image, one for each of the Workers that decode.
+	NewTransform func() dataset.Transform
+	Workers      int
+}
+
+// Labels of all images.
+func (i Images) Labels() []int {
+	labels := make([]int, i.Data.Len())
+	for at := range labels {
+		labels[at] = i.Data.Label(at)
+	}
+	return labels
 }
 
 // Inference runs an encoder, and with classes a linear classifier on it, in inference mode.
@@ -65,32 +76,32 @@ func (f *Inference) Logits(ctx context.Context, images Images, classes int, prog
 
 func (f *Inference) run(ctx context.Context, images Images, fetch, columns int, progress func(n int)) (Matrix, error) {
 	size := f.model.ImageSize
+	loader, err := dataset.NewLoader(dataset.LoaderConfig{
+		Data: images.Data, Batch: f.batch, Size: size, Views: 1, NewTransform: images.NewTransform, Sequential: true, Workers: images.Workers,
+	})
+	if err != nil {
+		return Matrix{}, err
+	}
+	stream := loader.Start(ctx, 0, 0)
+	defer stream.Close()
 	x := engine.NewTensor(f.batch, 3, size, size)
-	m := Matrix{Rows: images.Len(), Columns: columns, Data: make([]float32, 0, images.Len()*columns)}
-	for first := 0; first < m.Rows; first += f.batch {
-		if ctx.Err() != nil {
-			return Matrix{}, context.Cause(ctx)
+	m := Matrix{Rows: images.Data.Len(), Columns: columns, Data: make([]float32, 0, images.Data.Len()*columns)}
+	for {
+		b, err := stream.Next()
+		if errors.Is(err, io.EOF) {
+			return m, nil
 		}
-		// the last batch's other rows keep old images; in inference mode rows do not touch each other
-		n := min(f.batch, m.Rows-first)
-		if err := images.Fill(ctx, x.Data[:n*3*size*size], first, n); err != nil {
+		if err != nil {
 			return Matrix{}, err
 		}
+		// the last batch's other rows keep old images; in inference mode rows do not touch each other
+		copy(x.Data, b.Pixels)
+		b.Release()
 		out, err := f.exec.Run(0, x)
 		if err != nil {
 			return Matrix{}, err
 		}
-		m.Data = append(m.Data, out[fetch].Data[:n*columns]...)
-		progress(n)
+		m.Data = append(m.Data, out[fetch].Data[:len(b.Images)*columns]...)
+		progress(len(b.Images))
 	}
-	return m, nil
-}
-
-// Labels of all images.
-func Labels(images Images) []int {
-	labels := make([]int, images.Len())
-	for i := range labels {
-		labels[i] = images.Label(i)
-	}
-	return labels
 }

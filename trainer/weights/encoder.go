@@ -96,3 +96,19 @@ func EncoderHash(c model.Config, get Getter) (string, error) {
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
+
+// Shapes are the names and shapes of an encoder's tensors, with values of zero.
+func Shapes(c model.Config) ([]safetensors.Tensor, error) {
+	ps, stats, err := model.Encoder(c)
+	if err != nil {
+		return nil, err
+	}
+	zeros := map[string]engine.Tensor{}
+	for _, p := range ps {
+		zeros[p.Name] = engine.NewTensor(p.Shape...)
+	}
+	for _, s := range stats {
+		zeros[model.RunningName(s.Name)] = engine.NewTensor(2, s.Channels)
+	}
+	return Encoder(c, func(name string) (engine.Tensor, error) { return zeros[name], nil }, 0)
+}

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"sigs.k8s.io/yaml"
+
+	"github.com/simclr-operator/simclr-operator/trainer/stage"
+)
+
+func newValidate() *cobra.Command {
+	file := ""
+	c := &cobra.Command{
+		Use:   "validate -f FILE",
+		Short: "Say what is wrong with a SimCLRRun, as the API server would",
+		Long: `validate checks a SimCLRRun by the schema and the rules of its CustomResourceDefinition,
+without a cluster and without its data. Exit code 10: it is not valid. "plan" also
+looks at the data.`,
+		Example: "  simclr-trainer validate -f run.yaml",
+		Args:    noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := needFile(file); err != nil {
+				return err
+			}
+			run, err := load(file)
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: run %s is valid; its stages are %v\n", file, run.Name, run.Spec.StageNames())
+			return err
+		},
+	}
+	fileFlag(c, &file)
+	return c
+}
+
+func newPlan() *cobra.Command {
+	var file string
+	var from stage.Sources
+	c := &cobra.Command{
+		Use:   "plan -f FILE",
+		Short: "Say what a SimCLRRun will do: steps, schedules, memory, and every default",
+		Long: `plan counts the images and prints what each stage will do, and the spec with every
+default. A known dataset is not downloaded for it: its numbers are known.`,
+		Example: `  simclr-trainer plan -f run.yaml
+  simclr-trainer plan -f run.yaml --dataset ~/images`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := needFile(file); err != nil {
+				return err
+			}
+			run, err := load(file)
+			if err != nil {
+				return err
+			}
+			p, err := stage.Plan(c.Context(), run, from, defaultThreads())
+			if err != nil {
+				return err
+			}
+			spec, err := yaml.Marshal(map[string]any{"spec": run.Spec})
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s\nWith every default:\n%s", p, spec)
+			return err
+		},
+	}
+	fileFlag(c, &file)
+	dataFlags(c, &from)
+	return c
+}

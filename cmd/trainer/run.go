@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/checkpoint"
+	"github.com/simclr-operator/simclr-operator/trainer/report"
+	"github.com/simclr-operator/simclr-operator/trainer/stage"
+)
+
+// runFlags are the flags of run.
+type runFlags struct {
+	file, output, encoder, engine string
+	threads                       int
+	data                          stage.Sources
+}
+
+func newRun() *cobra.Command {
+	f := runFlags{}
+	c := &cobra.Command{
+		Use:   "run -f FILE --output DIR",
+		Short: "Run all stages of a SimCLRRun with no cluster",
+		Long: `run does all stages of a SimCLRRun on this machine, one after the other, and keeps in
+DIR what a run in a cluster keeps on its claim:
+  DIR/results.json   accuracies, as in status.results
+  DIR/encoder/       the encoder: model.safetensors, config.json, README.md
+  DIR/checkpoints/   what it goes on from
+
+Ctrl-C saves a checkpoint; the same command goes on from it, or says that it is done.`,
+		Example: `  # a known dataset, downloaded and verified
+  simclr-trainer run -f config/samples/training_v1alpha1_simclrrun.yaml --output out
+
+  # images of your own: DIR/train/<class>/<file> and DIR/test/<class>/<file>
+  simclr-trainer run -f run.yaml --dataset ~/images --output out`,
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			ctx, stop := withSignals(c.Context())
+			defer stop()
+			return runAll(ctx, c.OutOrStdout(), f)
+		},
+	}
+	fileFlag(c, &f.file)
+	c.Flags().StringVarP(&f.output, "output", "o", "", "directory of results, encoder and checkpoints (required)")
+	c.Flags().StringVar(&f.encoder, "encoder", "", "directory of pretraining.from's encoder, instead of its run or uri")
+	c.Flags().IntVar(&f.threads, "threads", defaultThreads(), "compute threads; resuming is bit-identical with the same number")
+	dataFlags(c, &f.data)
+	engineFlag(c, &f.engine)
+	return c
+}
+
+// dataFlags say where the data is.
+func dataFlags(c *cobra.Command, d *stage.Sources) {
+	c.Flags().StringVar(&d.Directory, "dataset", "", "directory of the dataset's files, instead of its uri or download")
+	c.Flags().StringVar(&d.EvaluationDirectory, "evaluation-dataset", "", "directory of evaluation.dataset's files")
+	c.Flags().StringVar(&d.Mirror, "dataset-mirror", os.Getenv(contract.EnvDatasetMirror), "base URL of known datasets, <mirror>/<name>/<file>")
+	c.Flags().StringVar(&d.Cache, "cache", cacheDir(), "directory of downloads")
+}
+
+// runAll runs every stage that is not done.
+func runAll(ctx context.Context, out io.Writer, f runFlags) error {
+	if err := needFile(f.file); err != nil {
+		return err
+	}
+	if f.output == "" {
+		return contract.UserErrorf("Usage", "name the output directory with --output")
+	}
+	if f.threads < 1 {
+		return contract.UserErrorf("Usage", "--threads %d; set it to at least 1", f.threads)
+	}
+	run, err := load(f.file)
+	if err != nil {
+		return err
+	}
+	names := run.Spec.StageNames()
+	if done, err := allDone(f.output, run); err != nil {
+		return err
+	} else if done {
+		fmt.Fprintf(out, "run %s is done; delete %s to do it again\n", run.Name, f.output)
+		return printResults(out, f.output, names)
+	}
+	for _, name := range names {
+		if err := runOne(ctx, out, f, run, name); err != nil {
+			return err
+		}
+	}
+	return printResults(out, f.output, names)
+}
+
+// allDone: the output is this run's, and every stage's result is stored.
+func allDone(output string, run *v1alpha1.SimCLRRun) (bool, error) {
+	hash, err := stage.ConfigHash(&run.Spec)
+	if err != nil {
+		return false, err
+	}
+	if err := checkpoint.OpenOutput(output, run.Name, hash); err != nil {
+		return false, err
+	}
+	for _, name := range run.Spec.StageNames() {
+		m, err := checkpoint.LoadResult(output, name)
+		if m == nil || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// runOne runs a stage and shows its progress.
+func runOne(ctx context.Context, out io.Writer, f runFlags, run *v1alpha1.SimCLRRun, name string) error {
+	last, err := checkpoint.LastAttempt(f.output, name)
+	if err != nil {
+		return err
+	}
+	t := report.New(run.Name, name, last+1, 0)
+	showing, hide := context.WithCancel(context.Background())
+	shown := report.Show(showing, os.Stderr, t)
+	m, err := stage.Run(ctx, stage.Options{
+		Run: run, Stage: name, Output: f.output, Attempt: last + 1, Threads: f.threads, Engine: f.engine,
+		Data: f.data, Encoder: f.encoder, Tracker: t, Log: slog.New(slog.DiscardHandler),
+	})
+	hide()
+	<-shown
+	for _, w := range m.Warnings {
+		fmt.Fprintln(out, "warning:", w)
+	}
+	return err
+}
+
+// printResults tells the results of all stages.
+func printResults(out io.Writer, output string, names []string) error {
+	var all v1alpha1.Results
+	for _, name := range names {
+		m, err := checkpoint.LoadResult(output, name)
+		if err != nil {
+			return err
+		}
+		if m != nil && m.Results != nil {
+			all.Merge(*m.Results)
+		}
+	}
+	for _, row := range [][2]string{
+		{"pretraining loss", all.PretrainingLoss}, {"kNN top-1 %", all.KNNTop1}, {"linear top-1 %", all.LinearTop1}, {"linear top-5 %", all.LinearTop5},
+	} {
+		if row[1] != "" {
+			fmt.Fprintf(out, "%-20s %s\n", row[0], row[1])
+		}
+	}
+	for _, r := range all.Finetune {
+		fmt.Fprintf(out, "%-20s top-1 %s %%, top-5 %s %%, on %d labels\n", r.Name, r.Top1, r.Top5, r.Labels)
+	}
+	if all.SkippedImages > 0 {
+		fmt.Fprintf(out, "%-20s %d\n", "images skipped", all.SkippedImages)
+	}
+	_, err := fmt.Fprintf(out, "%-20s %s/%s, %s/%s/\n", "written to", output, contract.ResultsFile, output, contract.EncoderDir)
+	return err
+}

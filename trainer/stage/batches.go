@@ -1,0 +1,88 @@
+package stage
+
+import (
+	"context"
+
+	"github.com/simclr-operator/simclr-operator/trainer/augment"
+	"github.com/simclr-operator/simclr-operator/trainer/dataset"
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/evaluate"
+	"github.com/simclr-operator/simclr-operator/trainer/loop"
+)
+
+// views gives two augmented views of the pretraining images.
+func (d *data) views(batch int) (*batches, error) {
+	c, err := d.augmentations()
+	if err != nil {
+		return nil, err
+	}
+	return d.batches(d.train, batch, 2, c)
+}
+
+// crops gives labelled images, cropped and flipped at random.
+func (d *data) crops(images dataset.Dataset, batch int) (*batches, error) {
+	c, err := d.augmentations()
+	if err != nil {
+		return nil, err
+	}
+	return d.batches(images, batch, 1, c.CropAndFlip())
+}
+
+func (d *data) augmentations() (augment.Config, error) {
+	return augment.FromSpec(d.size(), d.spec.Augmentations)
+}
+
+func (d *data) size() int { return int(*d.spec.Dataset.ImageSize) }
+
+func (d *data) batches(images dataset.Dataset, batch, views int, c augment.Config) (*batches, error) {
+	transform, err := augment.Factory(c, d.seed)
+	if err != nil {
+		return nil, err
+	}
+	l, err := dataset.NewLoader(dataset.LoaderConfig{
+		Data: images, Batch: batch, Size: c.Size, Views: views, NewTransform: transform, Seed: d.seed, Workers: d.workers,
+	})
+	return &batches{loader: l}, err
+}
+
+// labelledTrain and labelledTest are the evaluation data's splits, un-augmented.
+func (d *data) labelledTrain() evaluate.Images { return d.plain(d.evalTrain) }
+func (d *data) labelledTest() evaluate.Images  { return d.plain(d.evalTest) }
+
+func (d *data) plain(images dataset.Dataset) evaluate.Images {
+	return evaluate.Images{Data: images, Workers: d.workers, NewTransform: d.unaugmented}
+}
+
+// batches are a training's, from whatever position it goes on.
+type batches struct {
+	loader *dataset.Loader
+	stream *dataset.Stream
+}
+
+// next is the batch at a position: the first call says where to begin, later ones follow it.
+func (b *batches) next(ctx context.Context, at loop.Position) (*dataset.Batch, error) {
+	if b.stream == nil {
+		b.stream = b.loader.Start(ctx, int(at.Epoch), int(at.Batch))
+	}
+	return b.stream.Next()
+}
+
+func (b *batches) close() {
+	if b.stream != nil {
+		b.stream.Close()
+	}
+}
+
+// pixels of a batch as an engine's value.
+func pixels(b *dataset.Batch, size int) engine.Tensor {
+	return engine.Tensor{Shape: []int{len(b.Pixels) / (3 * size * size), 3, size, size}, Data: b.Pixels}
+}
+
+// classIDs of a batch as an engine's value.
+func classIDs(b *dataset.Batch) engine.Tensor {
+	t := engine.NewTensor(len(b.Labels))
+	for i, label := range b.Labels {
+		t.Data[i] = float32(label)
+	}
+	return t
+}

@@ -1,0 +1,62 @@
+package stage
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/checkpoint"
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
+)
+
+// ConfigHash is the digest of what a resolved spec says of the mathematics. Where and when a run is
+// placed, how often it saves and how often it is tried again leave it as it is.
+func ConfigHash(s *v1alpha1.SimCLRRunSpec) (string, error) {
+	c := s.DeepCopy()
+	c.Accelerator, c.Checkpoint, c.Output = v1alpha1.AcceleratorSpec{}, v1alpha1.CheckpointSpec{}, v1alpha1.OutputSpec{}
+	c.RestartPolicy, c.Template, c.Suspend = v1alpha1.RestartPolicy{}, v1alpha1.PodTemplate{}, nil
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return "", fmt.Errorf("hashing the configuration: %w", err)
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// newEngine is the engine for an accelerator, and what bit-identical resuming depends on.
+func newEngine(name string, accelerator v1alpha1.AcceleratorType, threads int) (engine.Engine, checkpoint.Environment, error) {
+	environment := checkpoint.Environment{Threads: threads}
+	if accelerator != v1alpha1.CPU {
+		return nil, environment, contract.UserErrorf("NoEngine",
+			"no engine for %s in this image: it trains on CPU only; set accelerator.type to CPU, or template.image to an image that has one", accelerator)
+	}
+	if name == "interp" {
+		environment.Threads, environment.ISA = 1, "float64"
+		return interp.Engine{}, environment, nil
+	}
+	if name != "cpu" {
+		return nil, environment, contract.UserErrorf("NoEngine", "no engine %q in this image; it has cpu", name)
+	}
+	e, err := cpu.New(threads)
+	if err != nil {
+		return nil, environment, fmt.Errorf("starting the cpu engine: %w", err)
+	}
+	info := e.Info()
+	environment.ISA, environment.Libraries = info.ISA, map[string]string{"oneDNN": info.OneDNN}
+	return e, environment, nil
+}
+
+// compiled gives a compiler's error the contract's code: memory that is not there is the user's to mend.
+func (r *runner) compiled(err error) error {
+	var memory *cpu.OutOfMemoryError
+	if errors.As(err, &memory) {
+		return contract.UserErrorf("OutOfMemory", "stage %s, %d images a step: %w; set its batchSize lower", r.Stage, r.stage.Batch, err)
+	}
+	return err
+}

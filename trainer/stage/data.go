@@ -1,0 +1,120 @@
+package stage
+
+import (
+	"context"
+	"sync"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/augment"
+	"github.com/simclr-operator/simclr-operator/trainer/dataset"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
+	"github.com/simclr-operator/simclr-operator/trainer/report"
+)
+
+// Sources are where data is, besides what the spec says.
+type Sources struct {
+	Directory           string // of the dataset's files, instead of its uri or a download
+	EvaluationDirectory string // of evaluation.dataset's files
+	Mirror              string // base URL of known datasets
+	Cache               string // directory of downloads
+}
+
+// data is what a run's stages train and test on. The evaluation splits are nil where nothing of the
+// spec needs labels.
+type data struct {
+	spec                *v1alpha1.SimCLRRunSpec
+	train               *dataset.Set
+	evalTrain, evalTest *dataset.Set
+	workers             int
+	seed                uint64
+	unaugmented         func() dataset.Transform
+}
+
+// openData opens all data of a run, also what only later stages need: so that a mistake in it shows
+// before hours of pretraining.
+func openData(ctx context.Context, s *v1alpha1.SimCLRRunSpec, from Sources, workers int, t *report.Tracker) (*data, error) {
+	d := &data{spec: s, workers: workers, seed: uint64(*s.Pretraining.Seed)}
+	o := dataset.Options{Directory: from.Directory, Mirror: from.Mirror, Cache: from.Cache, Workers: workers, Progress: tell(t)}
+	var err error
+	if d.unaugmented, err = augment.Factory(augment.Evaluation(d.size()), d.seed); err != nil {
+		return nil, err
+	}
+	if d.train, err = dataset.Open(ctx, s.Dataset, o); err != nil {
+		return nil, stopped(ctx, err)
+	}
+	if !labelsNeeded(s) {
+		return d, nil
+	}
+	labelled := s.Dataset
+	d.evalTrain = d.train
+	if s.Evaluation != nil {
+		labelled, o.Directory = s.Evaluation.Dataset, from.EvaluationDirectory
+		if d.evalTrain, err = dataset.Open(ctx, labelled, o); err != nil {
+			return nil, stopped(ctx, err)
+		}
+	}
+	field := "dataset"
+	if s.Evaluation != nil {
+		field = "evaluation.dataset"
+	}
+	if err := dataset.CheckLabels(d.evalTrain, field); err != nil {
+		return nil, err
+	}
+	o.Split = dataset.Test
+	if d.evalTest, err = dataset.Open(ctx, labelled, o); err != nil {
+		return nil, stopped(ctx, err)
+	}
+	return d, dataset.CheckSplits(d.evalTrain, d.evalTest, field)
+}
+
+// labelsNeeded: some part of the run has labels to learn or to test.
+func labelsNeeded(s *v1alpha1.SimCLRRunSpec) bool {
+	return s.KNN.Mode == v1alpha1.Enabled || s.LinearEvaluation.Mode == v1alpha1.Enabled || len(s.Finetuning) > 0
+}
+
+// tell a tracker of downloads and decoding, each a piece of work of its own.
+func tell(t *report.Tracker) func(what string, done, total int64) {
+	var mu sync.Mutex
+	current, before := "", int64(0)
+	return func(what string, done, total int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		if what != current {
+			t.Begin(report.Preparing, total)
+			current, before = what, 0
+		}
+		t.Advance(done - before)
+		before = done
+	}
+}
+
+// facts for the plan.
+func (d *data) facts() plan.Facts {
+	f := plan.Facts{Pretraining: facts(d.train, nil)}
+	if d.evalTrain != nil {
+		f.Evaluation = facts(d.evalTrain, d.evalTest)
+	}
+	return f
+}
+
+func facts(train, test *dataset.Set) plan.Dataset {
+	f := plan.Dataset{Train: train.Len(), Classes: len(train.Classes()), ClassCounts: dataset.ClassCounts(train)}
+	if test != nil {
+		f.Test = test.Len()
+	}
+	return f
+}
+
+func (d *data) classes() int { return len(d.evalTrain.Classes()) }
+
+// skipped files of all splits that a run uses, each counted once.
+func (d *data) skipped() []dataset.Skipped {
+	all := d.train.Skipped()
+	if d.evalTrain != nil {
+		if d.evalTrain != d.train {
+			all = append(all, d.evalTrain.Skipped()...)
+		}
+		all = append(all, d.evalTest.Skipped()...)
+	}
+	return all
+}

@@ -1,0 +1,46 @@
+package stage
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// limitFiles are where a container finds its own memory limit: cgroup v2, then v1.
+var limitFiles = []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
+
+// availableMemory is the machine's memory, or the container's limit where that is less. 0: not known.
+// Unit: bytes.
+func availableMemory() int64 {
+	raw, err := os.ReadFile("/proc/meminfo")
+	if err != nil {
+		return 0
+	}
+	memory := total(raw)
+	for _, path := range limitFiles {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		// "max" is no number, and v1 has a huge one where there is no limit
+		if n, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 64); err == nil && n < memory {
+			memory = n
+		}
+	}
+	return memory
+}
+
+// total is MemTotal of /proc/meminfo in bytes.
+func total(meminfo []byte) int64 {
+	lines := bufio.NewScanner(bytes.NewReader(meminfo))
+	for lines.Scan() {
+		var kib int64
+		if n, _ := fmt.Sscanf(lines.Text(), "MemTotal: %d kB", &kib); n == 1 {
+			return kib << 10
+		}
+	}
+	return 0
+}

@@ -1,0 +1,172 @@
+package stage
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/collective"
+	"github.com/simclr-operator/simclr-operator/trainer/evaluate"
+	"github.com/simclr-operator/simclr-operator/trainer/export"
+	"github.com/simclr-operator/simclr-operator/trainer/loop"
+	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
+	"github.com/simclr-operator/simclr-operator/trainer/pretrain"
+	"github.com/simclr-operator/simclr-operator/trainer/report"
+	"github.com/simclr-operator/simclr-operator/trainer/safetensors"
+	"github.com/simclr-operator/simclr-operator/trainer/weights"
+)
+
+// pretrainMomentum of both optimizers (google-research/simclr run.py).
+const pretrainMomentum = 0.9
+
+// pretrain trains the encoder, exports it and classifies by its features.
+func (r *runner) pretrain(ctx context.Context) (*v1alpha1.Results, error) {
+	p := r.spec.Pretraining
+	s, err := pretrain.NewStepper(r.engine, pretrain.Config{
+		Model: r.model, Images: r.stage.Batch, Temperature: p.Temperature.MustFloat(), Seed: *p.Seed,
+		Optimizer: optimizer.Config{Kind: p.Optimizer, Momentum: pretrainMomentum, WeightDecay: p.WeightDecay.MustFloat()},
+	}, collective.Single{})
+	if err != nil {
+		return nil, r.compiled(err)
+	}
+	defer s.Close()
+	views, err := r.data.views(r.stage.Batch)
+	if err != nil {
+		return nil, err
+	}
+	defer views.close()
+	loss, err := r.loop().Run(ctx, loop.Task{
+		Snapshot: s.Snapshot, Restore: s.Restore,
+		Step: func(ctx context.Context, at loop.Position, rate float64) (loop.Measure, error) {
+			b, err := views.next(ctx, at)
+			if err != nil {
+				return loop.Measure{}, err
+			}
+			defer b.Release()
+			return s.Step(ctx, pixels(b, r.model.ImageSize), rate)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	tensors, err := s.Encoder(r.stage.TotalSteps)
+	if err != nil {
+		return nil, err
+	}
+	results := &v1alpha1.Results{}
+	if r.stage.TotalSteps > 0 {
+		results.PretrainingLoss = fmt.Sprintf("%.4f", loss)
+	}
+	return results, r.finish(ctx, results, tensors, export.Source{Run: r.Run.Name, ConfigHash: r.hash, Step: r.stage.TotalSteps})
+}
+
+// takeOver copies an encoder that exists.
+func (r *runner) takeOver(ctx context.Context) (*v1alpha1.Results, error) {
+	dir, err := r.sourceDir()
+	if err != nil {
+		return nil, err
+	}
+	e, err := export.Read(dir)
+	if err != nil {
+		return nil, err
+	}
+	shapes, err := weights.Shapes(r.model)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.Check(r.exported(shapes)); err != nil {
+		return nil, err
+	}
+	var tensors []safetensors.Tensor
+	for _, t := range e.Tensors {
+		if !strings.HasPrefix(t.Name, "fc.") { // a published encoder's classifier
+			tensors = append(tensors, t)
+		}
+	}
+	results := &v1alpha1.Results{}
+	return results, r.finish(ctx, results, tensors, export.Source{Run: r.Run.Name, ConfigHash: r.hash})
+}
+
+// sourceDir is the directory of pretraining.from.
+func (r *runner) sourceDir() (string, error) {
+	if r.Encoder != "" {
+		return r.Encoder, nil
+	}
+	from := r.spec.Pretraining.From
+	if from.URI == "" {
+		return "", contract.UserErrorf("EncoderMissing", "pretraining.from.run %q is only known in a cluster; name the other run's encoder/ directory with --encoder", from.Run)
+	}
+	path, ok := strings.CutPrefix(from.URI, "pvc://")
+	if !ok {
+		return "", contract.UserErrorf("InvalidSpec", "pretraining.from.uri %q; set it to pvc://CLAIM/PATH", from.URI)
+	}
+	return filepath.Join(contract.DataDir, filepath.Clean("/"+path)), nil
+}
+
+// exported is the encoder of this run with its tensors.
+func (r *runner) exported(ts []safetensors.Tensor) export.Encoder {
+	s := r.spec.Encoder
+	return export.Encoder{
+		Depth: int(s.Depth), Width: s.WidthMultiplier, Stem: s.Stem, Shortcut: s.Shortcut,
+		ImageSize: r.model.ImageSize, Features: r.model.Features(), Tensors: ts,
+	}
+}
+
+// finish exports the encoder and classifies by its features.
+func (r *runner) finish(ctx context.Context, results *v1alpha1.Results, ts []safetensors.Tensor, source export.Source) (err error) {
+	r.encoderSHA256, err = export.Write(filepath.Join(r.Output, contract.EncoderDir), r.exported(ts), source)
+	if err != nil || r.spec.KNN.Mode != v1alpha1.Enabled {
+		return err
+	}
+	train, test, err := r.features(ctx, ts)
+	if err != nil {
+		return err
+	}
+	k := r.spec.KNN
+	labels := r.data.labelledTrain().Labels()
+	knn := evaluate.KNN{Neighbors: int(k.Neighbors), Classes: r.data.classes(), Temperature: k.Temperature.MustFloat()}
+	r.Tracker.Begin(report.Evaluating, int64(test.Rows))
+	before := 0
+	predicted, err := knn.Predict(ctx, train, labels, test, func(done, _ int) {
+		r.Tracker.Advance(int64(done - before))
+		before = done
+	})
+	if err != nil {
+		return stopped(ctx, err)
+	}
+	var a evaluate.Accuracy
+	a.AddPredictions(predicted, r.data.labelledTest().Labels())
+	results.KNNTop1 = a.Top1Percent()
+	return nil
+}
+
+// features of the evaluation data's training and test images.
+func (r *runner) features(ctx context.Context, encoder []safetensors.Tensor) (train, test evaluate.Matrix, err error) {
+	f, err := evaluate.NewInference(r.engine, r.model, 0)
+	if err != nil {
+		return train, test, r.compiled(err)
+	}
+	defer f.Close()
+	if err := weights.SetEncoder(r.model, encoder, f.Set); err != nil {
+		return train, test, err
+	}
+	images, others := r.data.labelledTrain(), r.data.labelledTest()
+	r.Tracker.Begin(report.Evaluating, int64(images.Data.Len()+others.Data.Len()))
+	advance := func(n int) { r.Tracker.Advance(int64(n)) }
+	if train, err = f.Features(ctx, images, advance); err != nil {
+		return train, test, err
+	}
+	test, err = f.Features(ctx, others, advance)
+	return train, test, err
+}
+
+// stopped is the context's cause where that is what ended something, else the error.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}

@@ -1,0 +1,152 @@
+// Package stage runs one stage of a run: pretraining, linear evaluation or finetuning. It opens data,
+// output and engine, goes on from the newest checkpoint, and stores the result. A stage that is done
+// already only tells its result again.
+package stage
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/checkpoint"
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/loop"
+	"github.com/simclr-operator/simclr-operator/trainer/model"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
+	"github.com/simclr-operator/simclr-operator/trainer/report"
+)
+
+// Options of a stage.
+type Options struct {
+	Run     *v1alpha1.SimCLRRun // resolved
+	Stage   string
+	Output  string // the run's directory
+	Attempt int32  // of the stage, from 1
+	Threads int
+	Engine  string // "cpu", or "interp", the slow reference
+	Data    Sources
+	Encoder string // directory of pretraining.from; empty: where its uri is mounted
+	Tracker *report.Tracker
+	Log     *slog.Logger
+}
+
+// Run runs a stage to its end. The message is the one to leave at exit, in any case; its exit code is
+// the error's. Where the context ends, the stage saves a checkpoint and the context's cause is the error.
+func Run(ctx context.Context, o Options) (contract.TerminationMessage, error) {
+	m, err := run(ctx, o)
+	if err != nil {
+		return o.Tracker.Termination(err), err
+	}
+	return *m, nil
+}
+
+func run(ctx context.Context, o Options) (*contract.TerminationMessage, error) {
+	hash, err := ConfigHash(&o.Run.Spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkpoint.OpenOutput(o.Output, o.Run.Name, hash); err != nil {
+		return nil, err
+	}
+	done, err := checkpoint.LoadResult(o.Output, o.Stage)
+	if err != nil || done != nil {
+		return done, err
+	}
+	r, err := open(ctx, o, hash)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	result, err := r.dispatch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	result.SkippedImages = int64(len(r.data.skipped()))
+	m := o.Tracker.Termination(nil)
+	m.Results, m.EncoderSHA256 = result, r.encoderSHA256
+	return &m, checkpoint.SaveResult(o.Output, o.Run.Spec.StageNames(), m)
+}
+
+// runner is a stage that runs.
+type runner struct {
+	Options
+	spec          *v1alpha1.SimCLRRunSpec
+	hash          string
+	engine        engine.Engine
+	store         *checkpoint.Store
+	data          *data
+	stage         plan.Stage
+	model         model.Config
+	encoderSHA256 string // of a pretrain stage that is done
+}
+
+// open opens what the stage needs: engine, checkpoints, data; and plans it.
+func open(ctx context.Context, o Options, hash string) (*runner, error) {
+	r := &runner{Options: o, spec: &o.Run.Spec, hash: hash, model: model.FromSpec(&o.Run.Spec)}
+	e, environment, err := newEngine(o.Engine, o.Run.Spec.Accelerator.Type, o.Threads)
+	if err != nil {
+		return nil, err
+	}
+	r.engine = e
+	if err := r.prepare(ctx, environment); err != nil {
+		r.close()
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *runner) prepare(ctx context.Context, environment checkpoint.Environment) (err error) {
+	r.store, err = checkpoint.Open(r.Output, r.Stage, checkpoint.Options{
+		Attempt: r.Attempt, Keep: int(r.spec.Checkpoint.Keep), ConfigHash: r.hash, Environment: environment,
+	})
+	if err != nil {
+		return err
+	}
+	if r.data, err = openData(ctx, r.spec, r.Data, r.Threads, r.Tracker); err != nil {
+		return err
+	}
+	p, err := plan.New(r.Run, r.data.facts())
+	if err != nil {
+		return err
+	}
+	found := false
+	if r.stage, found = p.Stage(r.Stage); !found {
+		return contract.UserErrorf("UnknownStage", "run %s has no stage %q; it has %v", r.Run.Name, r.Stage, r.spec.StageNames())
+	}
+	if memory := availableMemory(); memory > 0 {
+		return r.stage.CheckMemory(memory)
+	}
+	return nil
+}
+
+func (r *runner) close() {
+	if r.engine != nil {
+		_ = r.engine.Close() // the process ends next
+	}
+}
+
+// dispatch runs the stage by its kind.
+func (r *runner) dispatch(ctx context.Context) (*v1alpha1.Results, error) {
+	r.Tracker.Begin(report.Compiling, 0)
+	switch r.stage.Kind {
+	case plan.Pretraining:
+		return r.pretrain(ctx)
+	case plan.TakeOver:
+		return r.takeOver(ctx)
+	case plan.LinearLBFGS:
+		return r.linearLBFGS(ctx)
+	case plan.LinearSGD:
+		return r.linearSGD(ctx)
+	default:
+		return r.finetune(ctx)
+	}
+}
+
+func (r *runner) loop() *loop.Loop {
+	return &loop.Loop{
+		Stage: r.stage, Store: r.store, Interval: time.Duration(r.spec.Checkpoint.IntervalSeconds) * time.Second,
+		Tracker: r.Tracker, Log: r.Log,
+	}
+}

@@ -1,0 +1,139 @@
+package stage
+
+import (
+	"context"
+	"path/filepath"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/dataset"
+	"github.com/simclr-operator/simclr-operator/trainer/evaluate"
+	"github.com/simclr-operator/simclr-operator/trainer/export"
+	"github.com/simclr-operator/simclr-operator/trainer/loop"
+	"github.com/simclr-operator/simclr-operator/trainer/report"
+	"github.com/simclr-operator/simclr-operator/trainer/safetensors"
+)
+
+// encoder are the tensors of the run's encoder, which the pretrain stage has exported.
+func (r *runner) encoder() ([]safetensors.Tensor, error) {
+	e, err := export.Read(filepath.Join(r.Output, contract.EncoderDir))
+	if err != nil {
+		return nil, err
+	}
+	return e.Tensors, nil
+}
+
+// linearLBFGS fits a linear classifier to features of un-augmented images.
+func (r *runner) linearLBFGS(ctx context.Context) (*v1alpha1.Results, error) {
+	encoder, err := r.encoder()
+	if err != nil {
+		return nil, err
+	}
+	train, test, err := r.features(ctx, encoder)
+	if err != nil {
+		return nil, err
+	}
+	l := r.spec.LinearEvaluation
+	r.Tracker.Begin(report.Training, r.stage.TotalSteps)
+	fit := evaluate.LBFGS{
+		Classes: r.data.classes(), MaxIterations: int(*l.MaxIterations), WeightDecay: l.WeightDecay.MustFloat(),
+		Progress: func(iteration int, loss float64) {
+			r.Tracker.Step(report.Step{Epoch: 1, Step: int64(iteration), TotalSteps: r.stage.TotalSteps, Loss: loss})
+		},
+	}
+	c, err := fit.Fit(ctx, train, r.data.labelledTrain().Labels())
+	if err != nil {
+		return nil, stopped(ctx, err)
+	}
+	var a evaluate.Accuracy
+	a.AddLogits(c.Logits(test), r.data.labelledTest().Labels())
+	return &v1alpha1.Results{LinearTop1: a.Top1Percent(), LinearTop5: a.Top5Percent()}, nil
+}
+
+// linearSGD trains a linear classifier on the frozen encoder, on randomly cropped and flipped images
+// (paper appendix B.6).
+func (r *runner) linearSGD(ctx context.Context) (*v1alpha1.Results, error) {
+	encoder, err := r.encoder()
+	if err != nil {
+		return nil, err
+	}
+	a, err := r.supervised(ctx, evaluate.ClassifierConfig{
+		Frozen: true, Encoder: encoder, WeightDecay: r.spec.LinearEvaluation.WeightDecay.MustFloat(),
+	}, r.data.evalTrain)
+	if err != nil {
+		return nil, err
+	}
+	return &v1alpha1.Results{LinearTop1: a.Top1Percent(), LinearTop5: a.Top5Percent()}, nil
+}
+
+// finetune trains encoder and classifier on a fraction of the labels (paper appendix B.5).
+func (r *runner) finetune(ctx context.Context) (*v1alpha1.Results, error) {
+	f := r.finetuning()
+	c := evaluate.ClassifierConfig{WeightDecay: f.WeightDecay.MustFloat()}
+	if f.From == v1alpha1.FromPretrained {
+		var err error
+		if c.Encoder, err = r.encoder(); err != nil {
+			return nil, err
+		}
+	}
+	indices, counts := dataset.LabelFraction(r.data.evalTrain, f.LabelFraction.MustFloat(), r.data.seed)
+	r.Log.Info("labels", "used", len(indices), "ofEachClass", counts)
+	a, err := r.supervised(ctx, c, dataset.Subset(r.data.evalTrain, indices))
+	if err != nil {
+		return nil, err
+	}
+	return &v1alpha1.Results{Finetune: []v1alpha1.FinetuneResult{{
+		Name: f.Name, Top1: a.Top1Percent(), Top5: a.Top5Percent(), Labels: int64(len(indices)),
+	}}}, nil
+}
+
+// finetuning is this stage's entry.
+func (r *runner) finetuning() *v1alpha1.FinetuningSpec {
+	for i := range r.spec.Finetuning {
+		if r.spec.Finetuning[i].Name == r.Stage {
+			return &r.spec.Finetuning[i]
+		}
+	}
+	return nil // plan.New has found the stage
+}
+
+// supervised trains a classifier on images and tests it on all test images.
+func (r *runner) supervised(ctx context.Context, c evaluate.ClassifierConfig, images dataset.Dataset) (evaluate.Accuracy, error) {
+	var none evaluate.Accuracy
+	c.Model, c.Batch, c.Classes, c.Seed = r.model, r.stage.Batch, r.data.classes(), *r.spec.Pretraining.Seed
+	t, err := evaluate.NewClassifier(r.engine, c)
+	if err != nil {
+		return none, r.compiled(err)
+	}
+	defer t.Close()
+	before, err := t.EncoderHash()
+	if err != nil {
+		return none, err
+	}
+	crops, err := r.data.crops(images, r.stage.Batch)
+	if err != nil {
+		return none, err
+	}
+	defer crops.close()
+	_, err = r.loop().Run(ctx, loop.Task{
+		Snapshot: t.Snapshot, Restore: t.Restore,
+		Step: func(ctx context.Context, at loop.Position, rate float64) (loop.Measure, error) {
+			b, err := crops.next(ctx, at)
+			if err != nil {
+				return loop.Measure{}, err
+			}
+			defer b.Release()
+			return t.Step(pixels(b, r.model.ImageSize), classIDs(b), rate)
+		},
+	})
+	if err == nil && c.Frozen {
+		err = t.CheckFrozen(before)
+	}
+	if err != nil {
+		return none, err
+	}
+	test := r.data.labelledTest()
+	r.Tracker.Begin(report.Evaluating, int64(test.Data.Len()))
+	a, err := t.Accuracy(ctx, test, func(n int) { r.Tracker.Advance(int64(n)) })
+	return a, r.compiled(err)
+}
