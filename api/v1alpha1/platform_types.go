@@ -129,7 +129,7 @@ type ClaimSpec struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	StorageClassName *string `json:"storageClassName,omitempty"`
 
-	// retention: Retain keeps the claim when the run is deleted, Delete deletes it with the run.
+	// retention of the claim: Retain keeps the claim when the run is deleted, Delete deletes it with the run.
 	// Default: Retain.
 	// +optional
 	Retention ClaimRetention `json:"retention,omitempty"`

@@ -10,7 +10,7 @@ type SimCLRRunStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Complete, Failed, Suspended, Progressing, Stalled, ResourcesFit.
+	// conditions of the run: Complete, Failed, Suspended, Progressing, Stalled, ResourcesFit.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -128,7 +128,7 @@ type StageStatus struct {
 
 // StageProgress is how far a stage is.
 type StageProgress struct {
-	// phase: Preparing, Compiling, Training, Evaluating.
+	// phase of the stage: Preparing, Compiling, Training, Evaluating.
 	// +optional
 	Phase string `json:"phase,omitempty"`
 	// epoch that is being trained, from 1.
@@ -187,7 +187,7 @@ type Failure struct {
 	// message for a person.
 	// +optional
 	Message string `json:"message,omitempty"`
-	// charged says whether it counts against restartPolicy.maxRestarts: Charged or Uncharged.
+	// charge says whether it counts against restartPolicy.maxRestarts: Charged or Uncharged.
 	// +optional
 	Charge string `json:"charge,omitempty"`
 	// time it was observed.

@@ -76,7 +76,7 @@ type PretrainingSpec struct {
 	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="pretraining.temperature: must be above 0"
 	Temperature *Decimal `json:"temperature,omitempty"`
 
-	// optimizer: LARS, or SGD with Nesterov momentum; momentum is 0.9.
+	// optimizer is LARS, or SGD with Nesterov momentum; momentum is 0.9.
 	// +optional
 	// +kubebuilder:default=LARS
 	// +kubebuilder:validation:Enum=LARS;SGD
@@ -88,7 +88,7 @@ type PretrainingSpec struct {
 	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="pretraining.learningRate: must be above 0"
 	LearningRate *Decimal `json:"learningRate,omitempty"`
 
-	// learningRateScaling: Linear multiplies the rate by batchSize/256, SquareRoot by √batchSize
+	// learningRateScaling of the rate: Linear multiplies the rate by batchSize/256, SquareRoot by √batchSize
 	// (paper section 2.2), None by 1. Default: Linear above 32 pixels, None at or below.
 	// +optional
 	// +kubebuilder:validation:Enum=Linear;SquareRoot;None
@@ -119,7 +119,7 @@ type PretrainingSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	Seed *int64 `json:"seed,omitempty"`
 
-	// batchNormStatistics: Global, over the whole batch (paper section 2.2).
+	// batchNormStatistics are Global, over the whole batch (paper section 2.2).
 	// +optional
 	// +kubebuilder:default=Global
 	// +kubebuilder:validation:Enum=Global
@@ -217,7 +217,7 @@ type LinearEvaluationSpec struct {
 	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="linearEvaluation.learningRate: must be above 0"
 	LearningRate *Decimal `json:"learningRate,omitempty"`
 
-	// weightDecay: of SGD, default "0" (paper appendix B.6); of LBFGS the factor of the squared
+	// weightDecay of the classifier: of SGD, default "0" (paper appendix B.6); of LBFGS the factor of the squared
 	// weights' sum in its objective, default "1e-4".
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="linearEvaluation.weightDecay: must be between 0 and 1"
@@ -264,13 +264,13 @@ type FinetuningSpec struct {
 	// +kubebuilder:default=Pretrained
 	From FinetuningFrom `json:"from,omitempty"`
 
-	// epochs. Default: 60 up to "0.01" of the labels, 30 above (paper appendix B.5).
+	// epochs over the labelled images. Default: 60 up to "0.01" of the labels, 30 above (paper appendix B.5).
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000
 	Epochs *int32 `json:"epochs,omitempty"`
 
-	// batchSize. Unit: images. At most the images used. Default: the run's batchSize, or all images
+	// batchSize of a step. Unit: images. At most the images used. Default: the run's batchSize, or all images
 	// used where they are fewer.
 	// +optional
 	// +kubebuilder:validation:Minimum=2
@@ -282,7 +282,7 @@ type FinetuningSpec struct {
 	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="finetuning learningRate: must be above 0"
 	LearningRate *Decimal `json:"learningRate,omitempty"`
 
-	// weightDecay. Default: "0".
+	// weightDecay of all weights but batch norm and biases. Default: "0".
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="finetuning weightDecay: must be between 0 and 1"
 	WeightDecay *Decimal `json:"weightDecay,omitempty"`
