@@ -63,6 +63,8 @@ func (b *blurrer) run(plane []float32) {
 				out[x] += w * in[x]
 			}
 		}
-		clip(out)
+		for x, v := range out {
+			out[x] = clip(v)
+		}
 	}
 }

@@ -46,7 +46,7 @@ func (c Color) jitter(r, g, b []float32, rng *rand.Rand) {
 func brightness(r, g, b []float32, factor float32) {
 	for _, plane := range [3][]float32{r, g, b} {
 		for i, v := range plane {
-			plane[i] = clip1(v * factor)
+			plane[i] = clip(v * factor)
 		}
 	}
 }
@@ -61,7 +61,7 @@ func contrast(r, g, b []float32, factor float32) {
 	offset := (1 - factor) * float32(sum/float64(len(r)))
 	for _, plane := range [3][]float32{r, g, b} {
 		for i, v := range plane {
-			plane[i] = clip1(factor*v + offset)
+			plane[i] = clip(factor*v + offset)
 		}
 	}
 }
@@ -71,9 +71,9 @@ func saturation(r, g, b []float32, factor float32) {
 	g, b = g[:len(r)], b[:len(r)]
 	for i := range r {
 		offset := (1 - factor) * (greyR*r[i] + greyG*g[i] + greyB*b[i])
-		r[i] = clip1(factor*r[i] + offset)
-		g[i] = clip1(factor*g[i] + offset)
-		b[i] = clip1(factor*b[i] + offset)
+		r[i] = clip(factor*r[i] + offset)
+		g[i] = clip(factor*g[i] + offset)
+		b[i] = clip(factor*b[i] + offset)
 	}
 }
 
@@ -88,40 +88,38 @@ func grey(r, g, b []float32) {
 
 // hue turns the hue of HSV by shift, in turns.
 func hue(r, g, b []float32, shift float32) {
-	// In sixths of a turn, made positive: the hue below is from −1 to 5.
-	turn := float32(6 * (float64(shift) - math.Floor(float64(shift))))
+	turn := float32(6 * (float64(shift) - math.Floor(float64(shift)))) // in sixths, 0 to 6
 	g, b = g[:len(r)], b[:len(r)]
 	for i := range r {
 		r[i], g[i], b[i] = turnHue(r[i], g[i], b[i], turn)
 	}
 }
 
-// turnHue goes from RGB to the hue in sixths and back. Value and chroma stay, so each channel is the
-// largest minus chroma times how far the hue is from that channel's own: the closed form of HSV to RGB,
-// v − c·clip(min(k, 4 − k)) with k = (n + h) mod 6, n = 5, 3, 1.
+// turnHue goes from RGB to HSV's hue in sixths of a turn and back; value and chroma stay. It has no
+// branches: channels and hues are chosen by the order of their bits, as they are not negative.
 func turnHue(r, g, b, turn float32) (float32, float32, float32) {
-	high, low := max(r, g, b), min(r, g, b)
-	chroma := high - low
-	if chroma == 0 {
-		return r, g, b
+	high, low := bits(r), bits(r)
+	difference, sector := bits(g-b), bits(0)
+	if x := bits(g); x > high {
+		difference, sector, high = bits(b-r), bits(2), x
 	}
-	var h float32
-	switch high {
-	case r:
-		h = (g - b) / chroma
-	case g:
-		h = 2 + (b-r)/chroma
-	default:
-		h = 4 + (r-g)/chroma
+	if x := bits(b); x > high {
+		difference, sector, high = bits(r-g), bits(4), x
 	}
-	h += turn
-	return high - chroma*away(h+5), high - chroma*away(h+3), high - chroma*away(h+1)
+	low = min(low, bits(g), bits(b))
+	chroma := float(high) - float(low)
+	// Of grey the difference is 0, and so is the hue.
+	h := float(sector) + float(difference)/float(max(bits(chroma), bits(1e-30))) + turn // −1 to 11
+	if bits(h) < 0 {
+		h += 6
+	}
+	if back := h - 6; bits(back) >= 0 {
+		h = back
+	}
+	base := float(low)
+	return base + chroma*clip(abs(h-3)-1), base + chroma*clip(2-abs(h-2)), base + chroma*clip(2-abs(h-4))
 }
 
-// away of k from 0 to 18.
-func away(k float32) float32 {
-	for k >= 6 {
-		k -= 6
-	}
-	return clip1(min(k, 4-k))
-}
+func bits(x float32) int32  { return int32(math.Float32bits(x)) }
+func float(b int32) float32 { return math.Float32frombits(uint32(b)) }
+func abs(x float32) float32 { return float(bits(x) & math.MaxInt32) }

@@ -14,15 +14,17 @@ type resampler struct {
 	support    float64
 	horizontal taps
 	vertical   taps
+	line       []float32 // a row of the box, RGB
 	rows       []float32 // three planes of (box height, size)
 }
 
 // taps are the source pixels of each destination pixel: counts[i] from starts[i] on, with weights
-// [i·most:].
+// [i·most:]. four: every count is 4, as when an image grows; short loops are unrolled then.
 type taps struct {
 	starts, counts []int
 	weights        []float32
 	most           int
+	four           bool
 }
 
 func (r *resampler) init(size int, f Filter) {
@@ -57,11 +59,16 @@ func (r *resampler) run(dst []float32, img dataset.Image, from box, flip bool) {
 	if cap(r.rows) < 3*n {
 		r.rows = make([]float32, 3*n)
 	}
-	rows := r.rows[:3*n]
+	if cap(r.line) < 3*from.w {
+		r.line = make([]float32, 3*from.w)
+	}
+	rows, line := r.rows[:3*n], r.line[:3*from.w]
 	for y := range from.h {
-		row := img.Pix[3*((from.y+y)*img.W+from.x):][:3*from.w]
+		for i, v := range img.Pix[3*((from.y+y)*img.W+from.x):][:len(line)] {
+			line[i] = float32(v)
+		}
 		at := y * r.size
-		r.horizontal.across(rows[at:at+r.size], rows[n+at:n+at+r.size], rows[2*n+at:2*n+at+r.size], row)
+		r.horizontal.across(rows[at:at+r.size], rows[n+at:n+at+r.size], rows[2*n+at:2*n+at+r.size], line)
 	}
 	plane := r.size * r.size
 	for c := range 3 {
@@ -74,7 +81,8 @@ func (t *taps) set(in, out int, filter func(float64) float64, support, scale flo
 	step := float64(in) / float64(out)
 	stretch := max(step, 1)
 	reach := support * stretch
-	t.most = int(math.Ceil(reach))*2 + 1
+	t.four = reach <= 2 && in >= 4
+	t.most = max(4, int(math.Ceil(reach))*2+1)
 	if cap(t.weights) < out*t.most {
 		t.weights = make([]float32, out*t.most)
 	}
@@ -95,7 +103,23 @@ func (t *taps) set(in, out int, filter func(float64) float64, support, scale flo
 			w[k-first] = float32(filter((float64(k)-center+0.5)/stretch) / sum * scale)
 		}
 		t.starts[i], t.counts[i] = first, last-first
+		if t.four {
+			t.widen(i, in)
+		}
 	}
+}
+
+// widen the taps of destination i to four, with weights of zero, within a source of length in.
+func (t *taps) widen(i, in int) {
+	first, n := t.starts[i], t.counts[i]
+	w := t.weights[i*t.most:][:4]
+	clear(w[n:])
+	if back := first + 4 - in; back > 0 {
+		copy(w[back:], w[:n])
+		clear(w[:back])
+		first -= back
+	}
+	t.starts[i], t.counts[i] = first, 4
 }
 
 // mirror the destination.
@@ -110,18 +134,26 @@ func (t *taps) mirror() {
 	}
 }
 
-// across resizes one row of RGB bytes to three rows.
-func (t *taps) across(r, g, b []float32, row []uint8) {
+// across resizes one row of RGB to three rows.
+func (t *taps) across(r, g, b, row []float32) {
+	if t.four {
+		for i, first := range t.starts {
+			w, px := (*[4]float32)(t.weights[i*t.most:]), (*[12]float32)(row[3*first:])
+			r[i] = w[0]*px[0] + w[1]*px[3] + w[2]*px[6] + w[3]*px[9]
+			g[i] = w[0]*px[1] + w[1]*px[4] + w[2]*px[7] + w[3]*px[10]
+			b[i] = w[0]*px[2] + w[1]*px[5] + w[2]*px[8] + w[3]*px[11]
+		}
+		return
+	}
 	for i, first := range t.starts {
 		n := t.counts[i]
 		w := t.weights[i*t.most:][:n]
 		px := row[3*first:][:3*n]
 		var sr, sg, sb float32
-		for _, v := range w {
-			sr += v * float32(px[0])
-			sg += v * float32(px[1])
-			sb += v * float32(px[2])
-			px = px[3:]
+		for k, v := range w {
+			sr += v * px[3*k]
+			sg += v * px[3*k+1]
+			sb += v * px[3*k+2]
 		}
 		r[i], g[i], b[i] = sr, sg, sb
 	}
@@ -132,30 +164,33 @@ func (t *taps) across(r, g, b []float32, row []uint8) {
 func (t *taps) down(dst, rows []float32, width int) {
 	for i, first := range t.starts {
 		out := dst[i*width:][:width]
+		w := t.weights[i*t.most:][:t.counts[i]]
+		if t.four {
+			a, b := rows[first*width:][:len(out)], rows[(first+1)*width:][:len(out)]
+			c, d := rows[(first+2)*width:][:len(out)], rows[(first+3)*width:][:len(out)]
+			w := (*[4]float32)(w)
+			for x := range out {
+				out[x] = clip(w[0]*a[x] + w[1]*b[x] + w[2]*c[x] + w[3]*d[x])
+			}
+			continue
+		}
 		clear(out)
-		for k, w := range t.weights[i*t.most:][:t.counts[i]] {
+		for k, w := range w {
 			row := rows[(first+k)*width:][:len(out)]
 			for x := range out {
 				out[x] += w * row[x]
 			}
 		}
-		clip(out)
+		for x, v := range out {
+			out[x] = clip(v)
+		}
 	}
 }
 
-// clip to [0,1].
-func clip(v []float32) {
-	for i, x := range v {
-		v[i] = clip1(x)
-	}
-}
-
-func clip1(x float32) float32 {
-	if x < 0 {
-		return 0
-	}
-	if x > 1 {
-		return 1
-	}
-	return x
+// clip to [0,1], without a branch, which noise would make slow: floats that are not negative are in the
+// order of their bits.
+func clip(x float32) float32 {
+	b := int32(math.Float32bits(x))
+	b &^= b >> 31
+	return math.Float32frombits(uint32(min(b, 0x3f800000)))
 }

@@ -1,0 +1,263 @@
+package augment
+
+import (
+	"errors"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/dataset"
+)
+
+func mustNew(t *testing.T, c Config, seed uint64) *Pipeline {
+	t.Helper()
+	p, err := New(c, seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func view(p *Pipeline, img dataset.Image, epoch, index, view int) []float32 {
+	dst := make([]float32, 3*p.c.Size*p.c.Size)
+	p.Apply(dst, img, epoch, index, view)
+	return dst
+}
+
+func TestViewsAreDeterministic(t *testing.T) {
+	c, img := Default(40, 1, true), noise(50, 44)
+	p := mustNew(t, c, 7)
+	want := view(p, img, 3, 5, 1)
+	view(p, noise(90, 30), 0, 0, 0) // leaves traces in the scratch memory
+	if diff := cmp.Diff(want, view(p, img, 3, 5, 1)); diff != "" {
+		t.Errorf("the same view again: %s", diff)
+	}
+	for name, other := range map[string][]float32{
+		"seed":  view(mustNew(t, c, 8), img, 3, 5, 1),
+		"epoch": view(p, img, 4, 5, 1),
+		"index": view(p, img, 3, 6, 1),
+		"view":  view(p, img, 3, 5, 0),
+	} {
+		if slices.Equal(want, other) {
+			t.Errorf("another %s gives the same view", name)
+		}
+	}
+}
+
+func TestViewsStayBetweenZeroAndOne(t *testing.T) {
+	img := noise(33, 61)
+	for i := range img.Pix[:900] { // black and white: cubic weights leave the range there
+		img.Pix[i] = 255 * (img.Pix[i] >> 7)
+	}
+	p := mustNew(t, Default(32, 2.5, true), 1)
+	for i := range 300 {
+		for _, v := range view(p, img, 0, i, 0) {
+			if !(v >= 0 && v <= 1) {
+				t.Fatalf("view %d has the value %g", i, v)
+			}
+		}
+	}
+}
+
+// Area and log of the ratio of crops are uniform where all fit: of a large square with areas to a half.
+func TestCropDistribution(t *testing.T) {
+	c, rng := Default(32, 1, false).Crop, rand.New(rand.NewPCG(1, 2))
+	c.MaxScale = 0.5
+	const side, draws = 2000, 40000
+	var area, logRatio, left, bottom float64
+	for range draws {
+		b := c.box(side, side, rng)
+		a, r := float64(b.w*b.h)/side/side, float64(b.w)/float64(b.h)
+		if a < 0.079 || a > 0.501 || r < 0.74 || r > 1.35 || b.x < 0 || b.y < 0 || b.x+b.w > side || b.y+b.h > side {
+			t.Fatalf("crop %+v", b)
+		}
+		area += a / draws
+		logRatio += math.Abs(math.Log(r)) / draws
+		left += float64(b.x) / float64(side-b.w) / draws
+		bottom += float64(b.y) / float64(side-b.h) / draws
+	}
+	// Means of uniform variables; the tolerances are 5 standard errors.
+	for name, tc := range map[string]struct{ got, want, tolerance float64 }{
+		"area":        {area, 0.29, 5 * 0.42 / math.Sqrt(12*draws)},
+		"|log ratio|": {logRatio, math.Log(4./3) / 2, 5 * math.Log(4./3) / math.Sqrt(12*draws)},
+		"x":           {left, 0.5, 5 / math.Sqrt(12*draws)},
+		"y":           {bottom, 0.5, 5 / math.Sqrt(12*draws)},
+	} {
+		if math.Abs(tc.got-tc.want) > tc.tolerance {
+			t.Errorf("mean %s is %g, want %g ± %g", name, tc.got, tc.want, tc.tolerance)
+		}
+	}
+}
+
+func TestCropOfExtremeImages(t *testing.T) {
+	c, rng := Default(32, 1, false).Crop, rand.New(rand.NewPCG(1, 2))
+	whole := c
+	whole.MinScale = 1
+	for name, tc := range map[string]struct {
+		crop Crop
+		w, h int
+		want box
+	}{
+		"wide":      {whole, 1000, 30, box{480, 0, 40, 30}},
+		"tall":      {whole, 30, 1000, box{0, 480, 30, 40}},
+		"one pixel": {c, 1, 1, box{0, 0, 1, 1}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if diff := cmp.Diff(tc.want, tc.crop.box(tc.w, tc.h, rng), cmp.AllowUnexported(box{})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
+// How often each part acts, over many views.
+func TestProbabilities(t *testing.T) {
+	const n = 4000
+	img := noise(20, 20)
+	plain := Config{Size: 20, CenterFraction: 1}
+	original := view(mustNew(t, plain, 0), img, 0, 0, 0)
+	isGrey := func(v []float32) bool {
+		k := len(v) / 3
+		return slices.Equal(v[:k], v[k:2*k]) && slices.Equal(v[:k], v[2*k:])
+	}
+	changed := func(v []float32) bool { return !slices.Equal(v, original) }
+	base := Default(20, 1, true)
+	for name, tc := range map[string]struct {
+		config func(c *Config)
+		is     func([]float32) bool
+		want   float64
+	}{
+		"flip":   {func(c *Config) { c.Flip = base.Flip }, changed, 0.5},
+		"jitter": {func(c *Config) { c.Color = base.Color; c.Color.GrayscaleProbability = 0 }, changed, 0.8},
+		"grey":   {func(c *Config) { c.Color = base.Color }, isGrey, 0.2},
+		"blur":   {func(c *Config) { c.Blur = base.Blur; c.Blur.MinSigma = 1 }, changed, 0.5},
+		"off":    {func(c *Config) {}, changed, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := plain
+			tc.config(&c)
+			p, count := mustNew(t, c, 3), 0.
+			for i := range n {
+				if tc.is(view(p, img, 0, i, 0)) {
+					count++
+				}
+			}
+			if tolerance := 5 * math.Sqrt(tc.want*(1-tc.want)/n); math.Abs(count/n-tc.want) > tolerance {
+				t.Errorf("%g of the views, want %g ± %g", count/n, tc.want, tolerance)
+			}
+		})
+	}
+}
+
+// Against a direct convolution in two dimensions with zero padding.
+func TestBlurIsAConvolution(t *testing.T) {
+	const size, sigma = 47, 1.3 // kernel 4 → 5
+	r, _, _, _ := planes(noise(size, size))
+	var b blurrer
+	b.init(size)
+	b.setSigma(sigma)
+	want, sum := make([]float64, size*size), 0.
+	weight := func(dx, dy int) float64 { return math.Exp(-float64(dx*dx+dy*dy) / (2 * sigma * sigma)) }
+	for i := range 25 {
+		sum += weight(i%5-2, i/5-2)
+	}
+	for i := range want {
+		for k := range 25 {
+			dx, dy := k%5-2, k/5-2
+			if x, y := i%size+dx, i/size+dy; x >= 0 && x < size && y >= 0 && y < size {
+				want[i] += weight(dx, dy) / sum * float64(r[y*size+x])
+			}
+		}
+	}
+	b.run(r)
+	if d := largest(t, r, want); d > 1e-6 {
+		t.Errorf("differs by %g", d)
+	}
+}
+
+// Kernel sizes of google-research/simclr: kernel_size = height // 10, radius = kernel_size // 2.
+func TestBlurKernel(t *testing.T) {
+	for size, want := range map[int]int{19: 1, 20: 3, 32: 3, 40: 5, 96: 9, 224: 23} {
+		var b blurrer
+		if b.init(size); len(b.kernel) != want {
+			t.Errorf("height %d: kernel %d, want %d", size, len(b.kernel), want)
+		}
+	}
+}
+
+func TestEvaluationCrop(t *testing.T) {
+	for name, tc := range map[string]struct {
+		size, w, h int
+		want       box
+	}{
+		"32 px: all of it":       {32, 32, 32, box{0, 0, 32, 32}},
+		"28 px: all of it":       {28, 28, 28, box{0, 0, 28, 28}},
+		"224 px: centre 0.875":   {224, 256, 256, box{16, 16, 224, 224}},
+		"oblong: central square": {224, 400, 256, box{88, 16, 224, 224}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := Evaluation(tc.size).box(tc.w, tc.h, nil)
+			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(box{})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	img := noise(32, 32)
+	_, _, _, all := planes(img)
+	got := view(mustNew(t, Evaluation(32), 0), img, 0, 0, 0)
+	for i := range all {
+		if math.Abs(float64(got[i]-all[i])) > 1e-7 {
+			t.Fatalf("value %d is %g, the image has %g", i, got[i], all[i])
+		}
+	}
+}
+
+func TestFromSpec(t *testing.T) {
+	run := &v1alpha1.SimCLRRun{}
+	decimal := func(d v1alpha1.Decimal) *v1alpha1.Decimal { return &d }
+	resolved := func() *v1alpha1.AugmentationsSpec {
+		return &v1alpha1.AugmentationsSpec{
+			RandomResizedCrop: &v1alpha1.RandomResizedCropSpec{Mode: v1alpha1.Enabled, MinScale: decimal("0.2"), Filter: v1alpha1.Bilinear},
+			HorizontalFlip:    &v1alpha1.HorizontalFlipSpec{Mode: v1alpha1.Disabled},
+			ColorDistortion:   &v1alpha1.ColorDistortionSpec{Mode: v1alpha1.Enabled, Strength: decimal("0.5")},
+			GaussianBlur:      &v1alpha1.GaussianBlurSpec{Mode: v1alpha1.Enabled, MaxSigma: decimal("1.5")},
+		}
+	}
+	want := Default(32, 0.5, true)
+	want.Crop.MinScale, want.Crop.Filter, want.Flip.On, want.Blur.MaxSigma = 0.2, Bilinear, false, 1.5
+	got, err := FromSpec(32, resolved())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := FromSpec(32, run.Spec.Augmentations); contract.ExitCode(err) != contract.ExitUserError {
+		t.Errorf("a spec that is not resolved: %v", err)
+	}
+	for field, spoil := range map[string]func(a *v1alpha1.AugmentationsSpec){
+		"randomResizedCrop": func(a *v1alpha1.AugmentationsSpec) { a.RandomResizedCrop.MinScale = decimal("0") },
+		"horizontalFlip": func(a *v1alpha1.AugmentationsSpec) {
+			a.HorizontalFlip = &v1alpha1.HorizontalFlipSpec{Mode: v1alpha1.Enabled, Probability: decimal("1.5")}
+		},
+		"colorDistortion.strength": func(a *v1alpha1.AugmentationsSpec) { a.ColorDistortion.Strength = decimal("9") },
+		"gaussianBlur":             func(a *v1alpha1.AugmentationsSpec) { a.GaussianBlur.MinSigma = decimal("3") },
+		"gaussianBlur.maxSigma":    func(a *v1alpha1.AugmentationsSpec) { a.GaussianBlur.MaxSigma = decimal("x") },
+	} {
+		t.Run(field, func(t *testing.T) {
+			a := resolved()
+			spoil(a)
+			_, err := FromSpec(32, a)
+			var e *contract.Error
+			if !errors.As(err, &e) || e.Code != contract.ExitUserError || !strings.Contains(err.Error(), "spec.augmentations."+field) {
+				t.Errorf("got %v, want a user error that names %s", err, field)
+			}
+		})
+	}
+}
