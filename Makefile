@@ -17,8 +17,9 @@ deps: ## Install the Debian packages that are missing (root).
 	@hack/deps.sh
 
 .PHONY: build
-build: deps ## Build what there is of bin/manager and bin/simclr-trainer.
+build: deps ## Build bin/manager and bin/simclr-trainer.
 	CGO_ENABLED=0 go build -trimpath -o bin/manager ./cmd/manager
+	go build -trimpath -o bin/simclr-trainer ./cmd/trainer
 
 .PHONY: generate
 generate: ## Regenerate deepcopy functions.
@@ -35,8 +36,13 @@ manifests: ## Regenerate the CRD, the manager's role, and the chart's copies of 
 vet: ## Run go vet.
 	go vet ./...
 
+.PHONY: lint-api
+lint-api: ## Run kube-api-linter on the API types.
+	cd hack/lint-api && go build -trimpath -o ../../bin/lint-api .
+	bin/lint-api -test=false ./api/v1alpha1
+
 .PHONY: verify
-verify: deps vet generate manifests ## Check formatting, vet, and that generated files are up to date.
+verify: deps vet lint-api generate manifests ## Check formatting, vet, the API's conventions, and that generated files are up to date.
 	@test -z "$$(gofmt -l .)" || { echo "not formatted (run gofmt -w):"; gofmt -l .; exit 1; }
 	@git diff --exit-code -- api config charts || { echo "generated files are out of date: commit the above"; exit 1; }
 
