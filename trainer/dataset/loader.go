@@ -37,7 +37,7 @@ type LoaderConfig struct {
 // Loader makes batches.
 type Loader struct {
 	c    LoaderConfig
-	free chan []float32
+	free chan []float32 // as many as can be in use: prefetched, in the making, with the reader
 }
 
 // Batch of images.
@@ -80,7 +80,7 @@ func NewLoader(c LoaderConfig) (*Loader, error) {
 	case !c.Sequential && c.Data.Len() < c.Batch*c.World:
 		return nil, contract.UserErrorf("TooFewImages", "%d images are fewer than a batch of %d; lower spec.batchSize to at most %d, or use more images", c.Data.Len(), c.Batch*c.World, c.Data.Len())
 	}
-	return &Loader{c: c, free: make(chan []float32, c.Prefetch+1)}, nil
+	return &Loader{c: c, free: make(chan []float32, c.Prefetch+2)}, nil
 }
 
 // Batches of an epoch.

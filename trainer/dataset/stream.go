@@ -83,15 +83,15 @@ func (l *Loader) work(ctx context.Context, jobs <-chan job) {
 		}
 		err := l.fill(j, transform)
 		if err != nil {
-			j.fail(err)
+			j.finish(err)
 		} else if j.left.Add(int64(j.from-j.to)) == 0 {
-			j.fail(nil)
+			j.finish(nil)
 		}
 	}
 }
 
-// fail ends the batch; the first call counts.
-func (p *pending) fail(err error) {
+// finish ends the batch; the first call counts.
+func (p *pending) finish(err error) {
 	p.once.Do(func() {
 		p.err = err
 		close(p.done)
@@ -125,7 +125,10 @@ func (s *Stream) Next() (*Batch, error) {
 		}
 		select {
 		case <-p.done:
-			return p.batch, p.err
+			if p.err != nil {
+				return nil, p.err
+			}
+			return p.batch, nil
 		case <-s.ctx.Done():
 		}
 	case <-s.ctx.Done():

@@ -1,0 +1,116 @@
+package dataset
+
+import (
+	"context"
+	"image/color"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+// withBad is a folder of 200 good images and some bad ones of class cat.
+func withBad(t *testing.T, bad ...[]byte) string {
+	t.Helper()
+	dir := folder(t, "train", map[string]int{"cat": 100, "dog": 100})
+	for i, b := range bad {
+		write(t, filepath.Join(dir, "train", "cat", "bad"+string(rune('0'+i))+".jpg"), b)
+	}
+	return dir
+}
+
+func TestBadImagesAreSkipped(t *testing.T) {
+	good := jpegOf(t, picture(32, 32, color.Gray{100}))
+	for name, tc := range map[string]struct {
+		bad  []byte
+		want string
+	}{
+		"text":              {[]byte("hello"), "neither JPEG nor PNG"},
+		"cut":               {good[:len(good)-20], "short Huffman data"},
+		"cut in its header": {good[:len(good)/2], "unexpected EOF"},
+		"empty":             {nil, "neither"},
+		"bomb":              {bomb(60000, 60000), "60000 × 60000 pixels"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := withBad(t, tc.bad)
+			s := mustOpen(t, dir, v1alpha1.FormatImageFolder, 0, Options{Workers: 2})
+			got := s.Skipped()
+			if s.Len() != 200 || len(got) != 1 || !strings.HasSuffix(got[0].File, "cat/bad0.jpg") || !strings.Contains(got[0].Reason, tc.want) {
+				t.Errorf("%d images, skipped %v", s.Len(), got)
+			}
+			if diff := cmp.Diff([]int{100, 100}, ClassCounts(s)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	_, err := open(t, withBad(t, nil, nil, nil), v1alpha1.FormatImageFolder, 0, Options{})
+	wantUserError(t, err, "3 of 203", "at most 2", "cat/bad0.jpg", "repair or remove")
+}
+
+func TestPipeIsNoImage(t *testing.T) {
+	dir := withBad(t)
+	if err := os.Symlink("/dev/zero", filepath.Join(dir, "train", "dog", "zero.jpg")); err != nil {
+		t.Fatal(err)
+	}
+	if got := mustOpen(t, dir, v1alpha1.FormatImageFolder, 0, Options{}).Skipped(); len(got) != 1 || got[0].Reason != "not a regular file" {
+		t.Errorf("skipped %v", got)
+	}
+}
+
+// A set that is larger than the memory it may have gives the same images, and replaces a bad one by the
+// next of its class.
+func TestLargerThanMemory(t *testing.T) {
+	good := jpegOf(t, picture(32, 32, color.Gray{100}))
+	dir := withBad(t, good[:len(good)-20])
+	kept, lazy := mustOpen(t, dir, v1alpha1.FormatImageFolder, 0, Options{}), mustOpen(t, dir, v1alpha1.FormatImageFolder, 0, Options{MemoryBytes: 1000, Workers: 2})
+	if lazy.images != nil || lazy.Len() != kept.Len()+1 {
+		t.Fatalf("%d images, want one more than %d: its header is good", lazy.Len(), kept.Len())
+	}
+	at := 0
+	for i, f := range lazy.files {
+		if strings.HasSuffix(f, "bad0.jpg") {
+			at = i
+		}
+	}
+	for range 2 {
+		got, err := lazy.Image(at)
+		want, _ := lazy.Image(at + 1)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("in place of the bad image: %v %s", err, diff)
+		}
+	}
+	if n := len(lazy.Skipped()); n != 1 {
+		t.Errorf("%d skipped, want 1", n)
+	}
+	for i := range at {
+		a, _ := kept.Image(i)
+		b, _ := lazy.Image(i)
+		if diff := cmp.Diff(a, b); diff != "" {
+			t.Fatal(i, diff)
+		}
+	}
+}
+
+func TestLargerThanMemoryTooManyBad(t *testing.T) {
+	cut := jpegOf(t, picture(32, 32, color.Gray{100}))
+	cut = cut[:len(cut)-20]
+	lazy := mustOpen(t, withBad(t, cut, cut, cut), v1alpha1.FormatImageFolder, 0, Options{MemoryBytes: 1})
+	var err error
+	for i := 0; i < lazy.Len() && err == nil; i++ {
+		_, err = lazy.Image(i)
+	}
+	wantUserError(t, err, "3 of 203 image files are bad")
+}
+
+func TestOpenEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	spec := v1alpha1.DatasetSpec{URI: "file://" + folder(t, "train", map[string]int{"cat": 2}), Format: v1alpha1.FormatImageFolder}
+	if _, err := Open(ctx, spec, Options{}); err != context.Canceled {
+		t.Errorf("got %v", err)
+	}
+}

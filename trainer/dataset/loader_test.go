@@ -1,0 +1,236 @@
+package dataset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// numbers is a dataset of n images of one pixel.
+type numbers struct {
+	n, classes int
+	bad        int // this image fails; 0: none
+}
+
+func (d numbers) Len() int        { return d.n }
+func (d numbers) Label(i int) int { return i * i % d.classes }
+func (d numbers) Classes() []string {
+	return numbered(d.classes)
+}
+func (d numbers) Image(i int) (Image, error) {
+	if d.bad > 0 && i == d.bad {
+		return Image{}, errBad
+	}
+	return Image{W: 1, H: 1, Pix: []uint8{uint8(i), uint8(i), uint8(i)}}, nil
+}
+
+var errBad = errors.New("bad image")
+
+// stamp writes what it was called with.
+type stamp struct{}
+
+func (stamp) Apply(dst []float32, img Image, epoch, index, view int) {
+	dst[0], dst[1], dst[2] = float32(epoch), float32(index), float32(view)
+	if uint8(index) != img.Pix[0] {
+		panic(fmt.Sprintf("image %d for index %d", img.Pix[0], index))
+	}
+}
+
+func config(n, batch int) LoaderConfig {
+	return LoaderConfig{Data: numbers{n: n, classes: 7}, Batch: batch, Size: 1, Views: 2, NewTransform: func() Transform { return stamp{} }, Seed: 5, Workers: 2}
+}
+
+func mustLoader(t *testing.T, c LoaderConfig) *Loader {
+	t.Helper()
+	l, err := NewLoader(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// read n batches, or all where n is 0, as copies.
+func read(t *testing.T, l *Loader, epoch, batch, n int) []Batch {
+	t.Helper()
+	s := l.Start(context.Background(), epoch, batch)
+	defer s.Close()
+	var all []Batch
+	for n == 0 || len(all) < n {
+		b, err := s.Next()
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, Batch{Epoch: b.Epoch, Index: b.Index, Pixels: slices.Clone(b.Pixels), Labels: b.Labels, Images: b.Images})
+		b.Release()
+	}
+	return all
+}
+
+var batches = cmp.AllowUnexported(Batch{})
+
+func TestLoaderIsDeterministic(t *testing.T) {
+	want := read(t, mustLoader(t, config(100, 40)), 0, 0, 6)
+	for name, change := range map[string]func(c *LoaderConfig){
+		"one worker":    func(c *LoaderConfig) { c.Workers = 1 },
+		"many workers":  func(c *LoaderConfig) { c.Workers = 9 },
+		"more prefetch": func(c *LoaderConfig) { c.Prefetch = 7 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := config(100, 40)
+			change(&c)
+			if diff := cmp.Diff(want, read(t, mustLoader(t, c), 0, 0, 6), batches, cmp.AllowUnexported(Loader{})); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	c := config(100, 40)
+	c.Seed++
+	if other := read(t, mustLoader(t, c), 0, 0, 1); slices.Equal(other[0].Images, want[0].Images) {
+		t.Error("another seed has the same order")
+	}
+	if slices.Equal(want[0].Images, want[2].Images) {
+		t.Error("another epoch has the same order")
+	}
+}
+
+func TestLoaderResumes(t *testing.T) {
+	want := read(t, mustLoader(t, config(100, 16)), 0, 0, 20)
+	for _, at := range []int{1, 5, 6, 13} {
+		l := mustLoader(t, config(100, 16))
+		got := read(t, l, at/l.Batches(), at%l.Batches(), 20-at)
+		if diff := cmp.Diff(want[at:], got, batches); diff != "" {
+			t.Errorf("from batch %d: %s", at, diff)
+		}
+	}
+}
+
+// First views of all images, then second views; labels beside them.
+func TestBatchLayout(t *testing.T) {
+	b := read(t, mustLoader(t, config(50, 20)), 3, 1, 1)[0]
+	if b.Epoch != 3 || b.Index != 1 || len(b.Images) != 20 || len(b.Pixels) != 2*20*3 {
+		t.Fatalf("batch %d of epoch %d: %d images, %d values", b.Index, b.Epoch, len(b.Images), len(b.Pixels))
+	}
+	for row := range 40 {
+		want := []float32{3, float32(b.Images[row%20]), float32(row / 20)}
+		if diff := cmp.Diff(want, b.Pixels[3*row:3*row+3]); diff != "" {
+			t.Errorf("row %d: %s", row, diff)
+		}
+	}
+	for i, image := range b.Images {
+		if b.Labels[i] != image*image%7 {
+			t.Errorf("image %d has label %d", image, b.Labels[i])
+		}
+	}
+}
+
+// The workers' parts of an epoch are disjoint, and together what one worker has.
+func TestRanksShareAnEpoch(t *testing.T) {
+	one := read(t, mustLoader(t, func() LoaderConfig { c := config(103, 24); c.Epochs = 1; return c }()), 0, 0, 0)
+	if len(one) != 4 {
+		t.Fatalf("%d batches, want 4: the rest is dropped", len(one))
+	}
+	var want, got []int
+	for _, b := range one {
+		want = append(want, b.Images...)
+	}
+	parts := make([][]Batch, 3)
+	for rank := range parts {
+		c := config(103, 8)
+		c.Rank, c.World, c.Epochs = rank, 3, 1
+		parts[rank] = read(t, mustLoader(t, c), 0, 0, 0)
+	}
+	for i := range parts[0] {
+		for rank := range parts {
+			got = append(got, parts[rank][i].Images...)
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+	slices.Sort(got)
+	if len(slices.Compact(got)) != 96 {
+		t.Errorf("%d different images, want 96", len(slices.Compact(got)))
+	}
+}
+
+func TestSequential(t *testing.T) {
+	c := config(50, 20)
+	c.Sequential, c.Views = true, 1
+	l := mustLoader(t, c)
+	all := read(t, l, 0, 0, 0)
+	if len(all) != 3 || l.Batches() != 3 || len(all[2].Images) != 10 || all[2].Images[9] != 49 || all[1].Pixels[1] != 20 {
+		t.Errorf("%d batches, the last of %v", len(all), all[len(all)-1].Images)
+	}
+}
+
+func TestLoaderErrors(t *testing.T) {
+	c := config(100, 20)
+	c.Data = numbers{n: 100, classes: 7, bad: 50}
+	s := mustLoader(t, c).Start(context.Background(), 0, 0)
+	defer s.Close()
+	var err error
+	for n := 0; err == nil && n < 5; n++ {
+		_, err = s.Next()
+	}
+	if !errors.Is(err, errBad) {
+		t.Errorf("got %v, want %v", err, errBad)
+	}
+	_, err = NewLoader(config(19, 20))
+	wantUserError(t, err, "19 images are fewer than a batch of 20", "spec.batchSize")
+	_, err = NewLoader(config(0, 20))
+	wantUserError(t, err, "no images")
+	_, err = NewLoader(config(10, 0))
+	wantUserError(t, err, "spec.batchSize")
+}
+
+// Cancelling, or closing without reading, leaves no goroutine.
+func TestLoaderStops(t *testing.T) {
+	before := runtime.NumGoroutine()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	s := mustLoader(t, config(100, 20)).Start(ctx, 0, 0)
+	if _, err := s.Next(); err != nil {
+		t.Fatal(err)
+	}
+	stop := errors.New("SIGTERM")
+	cancel(stop)
+	if _, err := s.Next(); !errors.Is(err, stop) {
+		t.Errorf("got %v, want the context's cause", err)
+	}
+	s.Close()
+	mustLoader(t, config(100, 20)).Start(context.Background(), 0, 0).Close()
+	for range 100 {
+		if runtime.NumGoroutine() <= before {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+}
+
+func TestReleasedMemoryIsUsedAgain(t *testing.T) {
+	s := mustLoader(t, config(40, 20)).Start(context.Background(), 0, 0)
+	defer s.Close()
+	seen := map[*float32]bool{}
+	for range 50 {
+		b, err := s.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[&b.Pixels[0]] = true
+		b.Release()
+		b.Release() // harmless
+	}
+	if len(seen) > 4 {
+		t.Errorf("%d buffers for 50 batches", len(seen))
+	}
+}
