@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+)
+
+// A recipe says what an image is made of.
+type recipe struct {
+	title   string
+	pkg     string // the program's package, relative to the repository's root
+	program string // its name in /usr/local/bin
+	cgo     bool   // the program needs shared libraries
+	base    bool   // users, certificates, /tmp
+}
+
+var recipes = map[string]recipe{
+	"pause":          {title: "pause", pkg: "./pause", program: "pause"},
+	"manager":        {title: "simclr-operator's manager", pkg: "./cmd/manager", program: "manager", base: true},
+	"simclr-trainer": {title: "simclr-operator's trainer on CPUs", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true},
+}
+
+func imageNames() []string { return slices.Sorted(maps.Keys(recipes)) }
+
+const binDir = "/usr/local/bin"
+
+func assemble(ctx context.Context, repository, name string) (v1.Image, error) {
+	r, ok := recipes[name]
+	if !ok {
+		return nil, fmt.Errorf("no such image; there are %s", strings.Join(imageNames(), ", "))
+	}
+	program, cleanup, err := compile(ctx, repository, r)
+	if err != nil {
+		return nil, err
+	}
+	defer cleanup()
+
+	var layers []v1.Layer
+	add := func(files files) error {
+		l, err := files.layer()
+		layers = append(layers, l)
+		return err
+	}
+	if r.base {
+		base, err := baseFiles()
+		if err != nil {
+			return nil, err
+		}
+		if err := add(base); err != nil {
+			return nil, err
+		}
+	}
+	if r.cgo {
+		libraries, err := libraryFiles(program)
+		if err != nil {
+			return nil, err
+		}
+		if err := add(libraries); err != nil {
+			return nil, err
+		}
+	}
+	if err := add(files{binDir + "/" + r.program: {from: program, mode: 0o755}}); err != nil {
+		return nil, err
+	}
+	img, err := mutate.AppendLayers(empty.Image, layers...)
+	if err != nil {
+		return nil, err
+	}
+	return mutate.ConfigFile(img, r.config(img))
+}
+
+// config has no time but the epoch's, so that the digest depends on the contents alone.
+func (r recipe) config(img v1.Image) *v1.ConfigFile {
+	c, err := img.ConfigFile()
+	if err != nil {
+		c = &v1.ConfigFile{}
+	}
+	c = c.DeepCopy()
+	c.Architecture, c.OS = runtime.GOARCH, "linux"
+	c.Created = v1.Time{Time: time.Unix(0, 0).UTC()}
+	c.Config = v1.Config{
+		Entrypoint: []string{binDir + "/" + r.program},
+		Env:        []string{"PATH=" + binDir + ":/usr/bin:/bin"},
+		User:       "65532:65532",
+		WorkingDir: "/",
+		Labels: map[string]string{
+			"org.opencontainers.image.title":    r.title,
+			"org.opencontainers.image.source":   "https://github.com/simclr-operator/simclr-operator",
+			"org.opencontainers.image.licenses": "Apache-2.0",
+		},
+	}
+	return c
+}
+
+// compile builds the recipe's program into a temporary directory.
+func compile(ctx context.Context, repository string, r recipe) (string, func(), error) {
+	dir, err := os.MkdirTemp("", "simclr-image-")
+	if err != nil {
+		return "", nil, err
+	}
+	cleanup := func() { os.RemoveAll(dir) }
+	out := filepath.Join(dir, r.program)
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", out, r.pkg)
+	cmd.Dir = repository
+	if r.pkg == "./pause" {
+		cmd.Dir = filepath.Join(repository, "hack/images")
+	}
+	cgo := "0"
+	if r.cgo {
+		cgo = "1"
+	}
+	cmd.Env = append(os.Environ(), "CGO_ENABLED="+cgo)
+	fmt.Fprintf(os.Stderr, "images: building %s\n", r.program)
+	if text, err := cmd.CombinedOutput(); err != nil {
+		cleanup()
+		return "", nil, fmt.Errorf("%w:\n%s", err, text)
+	}
+	return out, cleanup, nil
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+)
+
+// A file is one entry of a layer: bytes, a copy of a file of this machine, or a directory when it has neither.
+type file struct {
+	content []byte
+	from    string
+	mode    fs.FileMode
+}
+
+// files are a layer's, by absolute path. Directories above them are made as needed.
+type files map[string]file
+
+// layer writes the files in the order of their paths, all of root's and of the epoch's time.
+func (f files) layer() (v1.Layer, error) {
+	all := f.withParents()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, p := range slices.Sorted(maps.Keys(all)) {
+		if err := all[p].write(w, p); err != nil {
+			return nil, fmt.Errorf("%s: %w", p, err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(b.Bytes())), nil
+	})
+}
+
+func (f files) withParents() files {
+	all := maps.Clone(f)
+	for p := range f {
+		for dir := path.Dir(p); dir != "/"; dir = path.Dir(dir) {
+			if _, ok := all[dir]; !ok {
+				all[dir] = file{mode: fs.ModeDir | 0o755}
+			}
+		}
+	}
+	return all
+}
+
+func (f file) write(w *tar.Writer, p string) error {
+	h := &tar.Header{
+		Name:    strings.TrimPrefix(p, "/"),
+		Mode:    int64(f.mode.Perm()),
+		ModTime: time.Unix(0, 0),
+		Format:  tar.FormatPAX,
+	}
+	if f.mode&fs.ModeSticky != 0 {
+		h.Mode |= 0o1000
+	}
+	if f.mode.IsDir() {
+		h.Typeflag, h.Name = tar.TypeDir, h.Name+"/"
+		return w.WriteHeader(h)
+	}
+	content := f.content
+	if f.from != "" {
+		var err error
+		if content, err = os.ReadFile(f.from); err != nil {
+			return err
+		}
+	}
+	h.Typeflag, h.Size = tar.TypeReg, int64(len(content))
+	if err := w.WriteHeader(h); err != nil {
+		return err
+	}
+	_, err := w.Write(content)
+	return err
+}
