@@ -10,10 +10,12 @@ import (
 )
 
 // containerResources are the template's, completed so that a pod is never BestEffort, and the devices.
+// Half of the CPU limit is requested: a node never gives away all of its processors, so that a request
+// of 2 would fit no node of 2.
 func containerResources(spec *v1alpha1.SimCLRRunSpec, devices corev1.ResourceList) corev1.ResourceRequirements {
-	cpu, memory := resource.MustParse("2"), resource.MustParse("2Gi")
+	cpu, limit, memory := resource.MustParse("1"), resource.MustParse("2"), resource.MustParse("2Gi")
 	if spec.Accelerator.Type == v1alpha1.NvidiaGPU || spec.Accelerator.Type == v1alpha1.TPU {
-		cpu, memory = resource.MustParse("4"), resource.MustParse("8Gi")
+		cpu, limit, memory = resource.MustParse("2"), resource.MustParse("4"), resource.MustParse("8Gi")
 	}
 	var r corev1.ResourceRequirements
 	if spec.Template.Resources != nil {
@@ -26,7 +28,7 @@ func containerResources(spec *v1alpha1.SimCLRRunSpec, devices corev1.ResourceLis
 		r.Limits = corev1.ResourceList{}
 	}
 	if !given(r, corev1.ResourceCPU) {
-		r.Requests[corev1.ResourceCPU], r.Limits[corev1.ResourceCPU] = cpu, cpu
+		r.Requests[corev1.ResourceCPU], r.Limits[corev1.ResourceCPU] = cpu, limit
 	}
 	if !given(r, corev1.ResourceMemory) {
 		r.Requests[corev1.ResourceMemory] = memory

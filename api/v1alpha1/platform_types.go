@@ -210,7 +210,7 @@ type PodTemplate struct {
 	ServiceAccountName string `json:"serviceAccountName,omitempty"`
 
 	// resources of the trainer's container. The CPU limit is the number of threads. Default: requests
-	// and limits of 2 CPUs and requests of 2Gi for CPU training; 4 CPUs and 8Gi beside a GPU or TPU.
+	// of 1 CPU and 2Gi and a limit of 2 CPUs for CPU training; 2 CPUs, 8Gi and 4 CPUs beside a GPU or TPU.
 	// +optional
 	Resources *corev1.ResourceRequirements `json:"resources,omitempty"`
 }
