@@ -3,6 +3,13 @@ SHELL := /usr/bin/env bash -o pipefail
 .DEFAULT_GOAL := help
 
 K8S_BIN := $(CURDIR)/build/k8s/bin
+TOOLS_BIN := $(CURDIR)/build/tools/bin
+IMAGES := $(CURDIR)/build/images
+# The cluster of demo, install and uninstall: local (hack/cluster, root on Debian 12) or current (of the kubeconfig,
+# which pulls the images of `make push` from REGISTRY).
+export CLUSTER ?= local
+export REGISTRY ?=
+export TAG ?= dev
 CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
 CRD := config/crd/training.simclr.dev_simclrruns.yaml
 export KUBEBUILDER_ASSETS := $(K8S_BIN)
@@ -49,6 +56,53 @@ verify: deps vet lint-api generate manifests ## Check formatting, vet, the API's
 .PHONY: envtest-binaries
 envtest-binaries: ## Build etcd and kube-apiserver for the API-server tests.
 	@hack/cluster/build.sh $(K8S_BIN) etcd kube-apiserver
+
+.PHONY: check-cluster
+check-cluster:
+	@bash -euc 'source hack/environment.sh'
+
+.PHONY: cluster-up
+cluster-up: check-cluster deps images ## Start the local cluster, or what of it does not run, and load the images.
+	@hack/cluster/build.sh $(K8S_BIN) etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl coredns
+	@go -C hack/cluster build -trimpath -o $(K8S_BIN)/cluster .
+	@$(K8S_BIN)/cluster up --bin $(K8S_BIN) --kubeconfig build/k8s/kubeconfig
+	@$(K8S_BIN)/cluster load $(IMAGES)/*.tar
+
+.PHONY: cluster-down
+cluster-down: ## Stop the local cluster and remove every trace of it.
+	@go -C hack/cluster build -trimpath -o $(K8S_BIN)/cluster .
+	@$(K8S_BIN)/cluster down --kubeconfig build/k8s/kubeconfig
+
+.PHONY: images
+images: deps ## Build the container images into build/images, without Docker.
+	@go -C hack/images run . build --output $(IMAGES) --tag $(TAG) pause manager simclr-trainer
+
+.PHONY: push
+push: deps ## Build the container images and push them to REGISTRY.
+	@[ -n "$(REGISTRY)" ] || { echo "make push REGISTRY=ghcr.io/you [TAG=$(TAG)]"; exit 1; }
+	@go -C hack/images run . push --registry $(REGISTRY) --tag $(TAG) manager simclr-trainer
+
+.PHONY: helm
+helm:
+	@hack/tools/build.sh $(TOOLS_BIN) helm
+
+.PHONY: install
+install: check-cluster helm ## Install the operator into the cluster, or upgrade it.
+	@hack/install.sh
+
+.PHONY: uninstall
+uninstall: check-cluster helm ## Uninstall the operator; the CRD and the runs stay.
+	@bash -euc 'source hack/environment.sh; $$helm uninstall simclr-operator --namespace simclr-system --wait'
+
+.PHONY: demo
+demo: ## Everything at once: cluster, images, operator, and one run from apply to results.
+	@bash -euc 'source hack/environment.sh'
+	@[ "$(CLUSTER)" = current ] || $(MAKE) --no-print-directory cluster-up
+	@$(MAKE) --no-print-directory install
+	@hack/demo.sh
+
+.PHONY: demo-down
+demo-down: cluster-down ## Remove the local cluster and every trace of it; with CLUSTER=current see uninstall.
 
 .PHONY: test
 test: deps envtest-binaries ## Run the unit and API-server tests (root: some mount a tmpfs).
