@@ -1,0 +1,132 @@
+// Command results makes the tables of docs/results.md: for each dataset and seed it runs simclr-trainer with
+// pretraining and with the same encoder as it was initialised (epochs 0), and prints mean and standard error. What has
+// been measured already is not run again.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+// An experiment is a sample's run at several seeds.
+type experiment struct {
+	name string
+	file string
+	args []string // simclr-trainer's, such as where the dataset is
+}
+
+// finetunings are added to both: the paper's section 4.2, 1% of the labels, beside training from scratch on that 1%.
+var finetunings = []v1alpha1.FinetuningSpec{
+	{Name: "pretrained", LabelFraction: "0.01", From: v1alpha1.FromPretrained, Epochs: new(int32(60))},
+	{Name: "scratch", LabelFraction: "0.01", From: v1alpha1.FromScratch, Epochs: new(int32(60))},
+}
+
+func main() {
+	output := flag.String("output", "build/results", "directory of the runs")
+	cifar := flag.String("cifar10", "", "directory of CIFAR-10 as JPEG files: train/<class>/, test/<class>/")
+	mirror := flag.String("dataset-mirror", "", "base URL of known datasets; empty: where they are published")
+	threads := flag.String("threads", "2", "compute threads")
+	seeds := flag.Int64("seeds", 3, "how many seeds")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	experiments := []experiment{
+		{"fashion-mnist", "hack/results/fashion-mnist.yaml", []string{"--dataset-mirror", *mirror}},
+		{"cifar10", "config/samples/cifar10-yardstick.yaml", []string{"--dataset", *cifar}},
+	}
+	for _, e := range experiments {
+		e.args = append(e.args, "--threads", *threads)
+		if e.name == "cifar10" && *cifar == "" {
+			fmt.Fprintln(os.Stderr, "results: cifar10 is left out, because --cifar10 names no directory")
+			continue
+		}
+		if err := e.measure(ctx, *output, *seeds); err != nil {
+			fmt.Fprintln(os.Stderr, "results:", err)
+			os.Exit(1)
+		}
+	}
+}
+
+// measure runs the experiment where it has not been run, and prints its table.
+func (e experiment) measure(ctx context.Context, output string, seeds int64) error {
+	var pretrained, random []v1alpha1.Results
+	for seed := range seeds {
+		p, err := e.run(ctx, output, seed, true)
+		if err != nil {
+			return err
+		}
+		r, err := e.run(ctx, output, seed, false)
+		if err != nil {
+			return err
+		}
+		pretrained, random = append(pretrained, p), append(random, r)
+	}
+	return table(os.Stdout, e.name, pretrained, random)
+}
+
+// run is one run of simclr-trainer; without pretraining the encoder stays as it was initialised, and is not finetuned.
+func (e experiment) run(ctx context.Context, output string, seed int64, pretrain bool) (v1alpha1.Results, error) {
+	var results v1alpha1.Results
+	data, err := os.ReadFile(e.file)
+	if err != nil {
+		return results, err
+	}
+	var run v1alpha1.SimCLRRun
+	if err := yaml.UnmarshalStrict(data, &run); err != nil {
+		return results, err
+	}
+	kind := "pretrained"
+	run.Spec.Pretraining.Seed = &seed
+	if pretrain {
+		run.Spec.Finetuning = finetunings
+	} else {
+		kind = "random"
+		run.Spec.Pretraining.Epochs, run.Spec.Pretraining.WarmupEpochs = new(int32(0)), nil
+	}
+	dir := filepath.Join(output, fmt.Sprintf("%s-%s-%d", e.name, kind, seed))
+	if err := e.train(ctx, dir, run); err != nil {
+		return results, fmt.Errorf("%s: %w", dir, err)
+	}
+	if data, err = os.ReadFile(filepath.Join(dir, "results.json")); err != nil {
+		return results, err
+	}
+	return results, json.Unmarshal(data, &results)
+}
+
+// train resumes what was interrupted, and ends at once where the run is done.
+func (e experiment) train(ctx context.Context, dir string, run v1alpha1.SimCLRRun) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	data, err := yaml.Marshal(run)
+	if err != nil {
+		return err
+	}
+	file := dir + ".yaml"
+	if err := os.WriteFile(file, data, 0o644); err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, "bin/simclr-trainer", append([]string{"run", "-f", file, "--output", dir}, e.args...)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		var missing *exec.Error
+		if errors.As(err, &missing) {
+			return fmt.Errorf("%w (make build)", err)
+		}
+		return err
+	}
+	return nil
+}
