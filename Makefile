@@ -10,6 +10,9 @@ IMAGES := $(CURDIR)/build/images
 export CLUSTER ?= local
 export REGISTRY ?=
 export TAG ?= dev
+# Of results and bench-yardstick: CIFAR-10 as JPEG files; empty: $SIMCLR_TEST_DATA/cifar10-jpeg.tar.gz.
+export DATA ?=
+SEEDS ?= 3
 CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
 CRD := config/crd/training.simclr.dev_simclrruns.yaml
 export KUBEBUILDER_ASSETS := $(K8S_BIN)
@@ -88,7 +91,7 @@ helm:
 
 .PHONY: install
 install: check-cluster helm ## Install the operator into the cluster, or upgrade it.
-	@hack/install.sh
+	@hack/install.sh $(HELM_FLAGS)
 
 .PHONY: uninstall
 uninstall: check-cluster helm ## Uninstall the operator; the CRD and the runs stay.
@@ -105,5 +108,19 @@ demo: ## Everything at once: cluster, images, operator, and one run from apply t
 demo-down: cluster-down ## Remove the local cluster and every trace of it; with CLUSTER=current see uninstall.
 
 .PHONY: test
-test: deps envtest-binaries ## Run the unit and API-server tests (root: some mount a tmpfs).
+test: test-unit test-e2e ## Run all tests but the slow ones: test-unit, then test-e2e.
+
+.PHONY: test-unit
+test-unit: deps envtest-binaries ## Run the unit and API-server tests (root: some mount a tmpfs).
 	go test -timeout 20m ./...
+
+.PHONY: test-e2e
+test-e2e: build ## Run the tests on a real node (root on Debian 12; removes the cluster where it was not up before).
+	@hack/e2e.sh
+
+.PHONY: results
+results: build ## The tables of docs/results.md (hours): SEEDS=3, DATA=CIFAR-10 as JPEG files (train/, test/).
+	@hack/deps.sh dataset-fashion-mnist
+	@mkdir -p build/results
+	@cifar10=$$(hack/bench/cifar10.sh) && go run ./hack/results --fashion-mnist /usr/share/datasets/fashion-mnist \
+	  --cifar10 "$$cifar10" --seeds $(SEEDS) | tee build/results/tables.md

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building and testing need, where they are missing: a C++ compiler and
-# oneDNN for the trainer.
+# Installs the Debian packages it is given, where they are missing; given none, those that building and testing need: a
+# C++ compiler and oneDNN for the trainer.
 set -euo pipefail
 
-packages=(g++ libdnnl-dev)
+packages=("$@")
+[ $# -gt 0 ] || packages=(g++ libdnnl-dev)
 missing=()
 for p in "${packages[@]}"; do
   dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing+=("$p")

@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"syscall"
 
 	"sigs.k8s.io/yaml"
 
@@ -35,15 +36,15 @@ var finetunings = []v1alpha1.FinetuningSpec{
 func main() {
 	output := flag.String("output", "build/results", "directory of the runs")
 	cifar := flag.String("cifar10", "", "directory of CIFAR-10 as JPEG files: train/<class>/, test/<class>/")
-	mirror := flag.String("dataset-mirror", "", "base URL of known datasets; empty: where they are published")
+	fashion := flag.String("fashion-mnist", "", "directory of Fashion-MNIST's files; empty: they are downloaded")
 	threads := flag.String("threads", "2", "compute threads")
 	seeds := flag.Int64("seeds", 3, "how many seeds")
 	flag.Parse()
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	experiments := []experiment{
-		{"fashion-mnist", "hack/results/fashion-mnist.yaml", []string{"--dataset-mirror", *mirror}},
+		{"fashion-mnist", "hack/results/fashion-mnist.yaml", []string{"--dataset", *fashion}},
 		{"cifar10", "config/samples/cifar10-yardstick.yaml", []string{"--dataset", *cifar}},
 	}
 	for _, e := range experiments {
@@ -120,6 +121,7 @@ func (e experiment) train(ctx context.Context, dir string, run v1alpha1.SimCLRRu
 	}
 	cmd := exec.CommandContext(ctx, "bin/simclr-trainer", append([]string{"run", "-f", file, "--output", dir}, e.args...)...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C once, from us: a second ends it without a checkpoint
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		var missing *exec.Error
