@@ -1,5 +1,5 @@
-# Sourced from the repository's root by install.sh, uninstall.sh and demo.sh: which cluster, by CLUSTER=local|current, and
-# which images. It says at once what is missing. After it: kubectl, helm, use, values.
+# Sourced from the repository's root by install.sh, demo.sh and e2e.sh: which cluster, by CLUSTER=local|current, and which
+# images. It says at once what is missing. After it: kubectl, helm, use, values, and mirror where the cluster is local.
 cluster=${CLUSTER:-local}
 tag=${TAG:-dev}
 helm=build/tools/bin/helm
@@ -27,7 +27,8 @@ local)
   kubectl=build/k8s/bin/kubectl
   use="export KUBECONFIG=$KUBECONFIG PATH=$PWD/build/k8s/bin:\$PATH"
   registry=simclr.local
-  values=(--set datasetMirror=http://10.231.0.1:18080)
+  mirror=http://10.231.0.1:18080
+  values=(--set datasetMirror=$mirror)
   ;;
 current)
   [ -n "${REGISTRY:-}" ] || die "CLUSTER=current needs REGISTRY=, where that cluster pulls the images from:

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# make install: the operator into the cluster, with its Helm chart. More values: install.sh --set …
+# make install: the operator into the cluster, with its Helm chart. More values: make install HELM_FLAGS="--set …"
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source hack/environment.sh

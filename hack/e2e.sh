@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# make test-e2e: the tests on a real node. A local cluster that was not there before is removed again, and what it leaves
+# behind is an error; one that was there stays, with the operator upgraded.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source hack/environment.sh
+[ "$cluster" = local ] || die "test-e2e needs the local cluster: it changes nodes and kills processes. Unset CLUSTER."
+
+# What a cluster is made of, as this machine has it now.
+traces() {
+  ps -eo args= | grep -E 'simclr-cluster|build/k8s/bin|containerd-shim|^simclr-trainer|^manager' | grep -v grep || true
+  awk '{print $2}' /proc/self/mounts
+  ls -d /sys/class/net/* /var/lib/simclr-cluster /run/simclr-cluster /run/containerd /run/netns /run/runc /var/lib/cni \
+    /var/lib/kubelet /var/log/containers /etc/cni /sys/fs/cgroup/kubepods /sys/fs/cgroup/*/kubepods 2>/dev/null || true
+  nft list tables 2>/dev/null || true
+  cat /proc/sys/net/ipv4/ip_forward
+}
+
+finish() {
+  code=$?
+  make --no-print-directory cluster-down || code=1
+  if ! diff <(echo "$before") <(traces); then
+    echo "test-e2e: the above is what the cluster left behind (>) or took away (<)" >&2
+    code=1
+  fi
+  exit $code
+}
+
+if [ ! -e /var/lib/simclr-cluster ]; then
+  before=$(traces)
+  trap finish EXIT
+fi
+make --no-print-directory cluster-up install HELM_FLAGS="--set progressIntervalSeconds=1"
+PATH=$PWD/build/k8s/bin:$PATH SIMCLR_E2E_MIRROR=$mirror go test -tags e2e -count 1 -timeout 25m ./test/e2e "$@"

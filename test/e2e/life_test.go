@@ -1,0 +1,152 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+// The whole life of a run: every stage, live progress, results that a run without a cluster has too, the encoder off the
+// claim by the words of docs/encoder.md, and deletion.
+func TestWholeLife(t *testing.T) {
+	s := start(t)
+	seen := s.watchSteps("pretrain")
+	run := s.completes()
+	if len(seen()) < 3 {
+		t.Errorf("steps seen in status.stages: %v, want at least 3", seen())
+	}
+	for _, st := range run.Status.Stages {
+		if st.State != v1alpha1.StageComplete || st.Attempts != 1 || st.Results == nil {
+			t.Errorf("stage %+v", st)
+		}
+	}
+	if run.Status.Restarts != 0 || run.Status.Progress != "100%" {
+		t.Errorf("status %+v", run.Status)
+	}
+	s.sameWithoutCluster(run)
+	s.encoderOffTheClaim(run)
+
+	s.must(api.Delete(t.Context(), run))
+	s.isGone(&corev1.PersistentVolumeClaim{}, run.Status.OutputClaim)
+	if pods := s.pods(); len(pods) > 0 {
+		t.Errorf("pods are left: %v", pods)
+	}
+}
+
+// watchSteps notes the distinct steps that the status tells of a stage, until the test ends.
+func (s *scenario) watchSteps(stage string) func() []int64 {
+	s.Helper()
+	var steps []int64
+	s.eventually("three increasing steps", patience, func() string {
+		if p := s.stage(stage).Progress; p != nil && p.Step > 0 && !slices.Contains(steps, p.Step) {
+			if len(steps) > 0 && p.Step < steps[len(steps)-1] {
+				s.Errorf("step %d after %v", p.Step, steps)
+			}
+			steps = append(steps, p.Step)
+		}
+		if len(steps) < 3 && s.stage(stage).State != v1alpha1.StageComplete {
+			return "fewer than three"
+		}
+		return ""
+	})
+	return func() []int64 { return steps }
+}
+
+// sameWithoutCluster runs the same file with no cluster: the same image's program, libraries, and threads.
+func (s *scenario) sameWithoutCluster(run *v1alpha1.SimCLRRun) {
+	s.Helper()
+	dir := s.TempDir()
+	file := filepath.Join(dir, "run.yaml")
+	s.must(os.WriteFile(file, []byte(small), 0o644))
+	cmd := exec.Command(trainer, "run", "-f", file, "--output", filepath.Join(dir, "out"), "--cache", filepath.Join(dir, "cache"),
+		"--dataset-mirror", mirror, "--threads", strconv.Itoa(int(run.Status.Threads)))
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.Fatalf("%v\n%s", err, out)
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "out", "results.json"))
+	s.must(err)
+	var want v1alpha1.Results
+	s.must(json.Unmarshal(raw, &want))
+	if diff := cmp.Diff(&want, run.Status.Results); diff != "" {
+		s.Errorf("status.results (-without a cluster +in status):\n%s", diff)
+	}
+	if got := sumOf(s.T, filepath.Join(dir, "out", "encoder", "model.safetensors")); got != run.Status.Encoder.SHA256 {
+		s.Errorf("the encoder's digest is %s without a cluster and %s in status", got, run.Status.Encoder.SHA256)
+	}
+}
+
+// encoderOffTheClaim runs the commands of docs/encoder.md as they stand there.
+func (s *scenario) encoderOffTheClaim(run *v1alpha1.SimCLRRun) {
+	s.Helper()
+	doc, err := os.ReadFile(filepath.Join(root, "docs/encoder.md"))
+	s.must(err)
+	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(doc, -1)
+	if len(blocks) != 1 {
+		s.Fatalf("docs/encoder.md has %d blocks of sh, want 1", len(blocks))
+	}
+	dir := s.TempDir()
+	script := "set -eu\nkubectl config set-context --current --namespace " + run.Namespace + " >/dev/null\n" +
+		"run=" + run.Name + "\n" + regexp.MustCompile(`(?m)^run=.*\n`).ReplaceAllString(string(blocks[0][1]), "")
+	cmd := exec.Command("bash", "-c", script)
+	cmd.Dir = dir
+	config, err := os.ReadFile(os.Getenv("KUBECONFIG"))
+	s.must(err)
+	own := filepath.Join(dir, "kubeconfig") // its current namespace changes
+	s.must(os.WriteFile(own, config, 0o600))
+	cmd.Env = append(os.Environ(), "KUBECONFIG="+own)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		s.Fatalf("docs/encoder.md: %v\n%s", err, out)
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "*", "model.safetensors"))
+	s.must(err)
+	if here := filepath.Join(dir, "model.safetensors"); len(found) == 0 {
+		found = []string{here}
+	}
+	if got := sumOf(s.T, found[0]); got != run.Status.Encoder.SHA256 {
+		s.Errorf("the encoder off the claim has digest %s, status says %s", got, run.Status.Encoder.SHA256)
+	}
+}
+
+func sumOf(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// A claim with retention Retain outlives its run; pods that train stop with it.
+func TestDeletionWhileTraining(t *testing.T) {
+	s := start(t, func(r *v1alpha1.SimCLRRun) { r.Spec.Output.Claim.Retention = v1alpha1.ClaimRetain })
+	s.trains("pretrain", 1)
+	run := s.get()
+	s.must(api.Delete(t.Context(), run))
+	s.eventually("end of the pods", patience, func() string {
+		if pods := s.pods(); len(pods) > 0 {
+			return pods[0].Name
+		}
+		return ""
+	})
+	var claim corev1.PersistentVolumeClaim
+	s.must(api.Get(t.Context(), s.key(run.Status.OutputClaim), &claim))
+	if claim.DeletionTimestamp != nil || metav1.GetControllerOf(&claim) != nil {
+		t.Errorf("claim %+v", claim.ObjectMeta)
+	}
+}
