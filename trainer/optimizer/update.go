@@ -21,9 +21,9 @@ const (
 	SupervisedHead             // weight of the linear classifier
 )
 
-// excluded: batch norm, biases and the supervised head get neither weight decay nor adaptation
+// adapted: LARS leaves batch norm, biases and the supervised head without adaptation
 // (google-research/simclr model.py, exclude_from_weight_decay).
-func (r Role) excluded() bool { return r != Weight }
+func (r Role) adapted() bool { return r == Weight }
 
 // Config is the optimizer's choice and its constants.
 type Config struct {
@@ -75,13 +75,10 @@ func (c Config) one(g *gorgonia.ExprGraph, p Parameter, lr *gorgonia.Node) ([]en
 }
 
 func (c Config) step(p Parameter, v, lr *gorgonia.Node) (velocity, next *gorgonia.Node, err error) {
-	decay := c.WeightDecay
-	if p.Role.excluded() {
-		decay = 0
-	}
+	decay := c.decay(p.Role)
 	switch c.Kind {
 	case "LARS":
-		o := op.LARSVelocity{Momentum: c.Momentum, WeightDecay: decay, TrustCoefficient: trustCoefficient, Exclude: p.Role.excluded()}
+		o := op.LARSVelocity{Momentum: c.Momentum, WeightDecay: decay, TrustCoefficient: trustCoefficient, Exclude: !p.Role.adapted()}
 		if velocity, err = op.Apply(o, p.Node, p.Grad, v, lr); err != nil {
 			return nil, nil, err
 		}
@@ -95,4 +92,13 @@ func (c Config) step(p Parameter, v, lr *gorgonia.Node) (velocity, next *gorgoni
 		err = fmt.Errorf("no optimizer %q", c.Kind)
 	}
 	return velocity, next, err
+}
+
+// decay of a parameter: never of batch norm and biases. The supervised head's exclusion is LARS's alone;
+// by SGD it is the only weight of a linear evaluation, and decays.
+func (c Config) decay(r Role) float64 {
+	if r == Weight || r == SupervisedHead && c.Kind != "LARS" {
+		return c.WeightDecay
+	}
+	return 0
 }
