@@ -13,9 +13,6 @@ export TAG ?= dev
 # Of results and bench-yardstick: CIFAR-10 as JPEG files; empty: $SIMCLR_TEST_DATA/cifar10-jpeg.tar.gz.
 export DATA ?=
 SEEDS ?= 3
-# Of results and bench-yardstick: CIFAR-10 as JPEG files; empty: $SIMCLR_TEST_DATA/cifar10-jpeg.tar.gz.
-export DATA ?=
-SEEDS ?= 3
 CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
 CRD := config/crd/training.simclr.dev_simclrruns.yaml
 export KUBEBUILDER_ASSETS := $(K8S_BIN)
@@ -120,13 +117,6 @@ test-unit: deps envtest-binaries ## Run the unit and API-server tests (root: som
 .PHONY: test-e2e
 test-e2e: build ## Run the tests on a real node (root on Debian 12; removes the cluster where it was not up before).
 	@hack/e2e.sh
-
-.PHONY: results
-results: build ## The tables of docs/results.md (hours): SEEDS=3, DATA=CIFAR-10 as JPEG files (train/, test/).
-	@hack/deps.sh dataset-fashion-mnist
-	@mkdir -p build/results
-	@cifar10=$$(hack/bench/cifar10.sh) && go run ./hack/results --fashion-mnist /usr/share/datasets/fashion-mnist \
-	  --cifar10 "$$cifar10" --seeds $(SEEDS) | tee build/results/tables.md
 
 .PHONY: results
 results: build ## The tables of docs/results.md (hours): SEEDS=3, DATA=CIFAR-10 as JPEG files (train/, test/).
