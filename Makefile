@@ -66,6 +66,7 @@ check-cluster:
 
 .PHONY: cluster-up
 cluster-up: check-cluster deps images ## Start the local cluster, or what of it does not run, and load the images.
+	@[ "$(CLUSTER)" = local ] || { echo "cluster-up starts the local cluster: unset CLUSTER"; exit 1; }
 	@hack/cluster/build.sh $(K8S_BIN) etcd kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl coredns
 	@go -C hack/cluster build -trimpath -o $(K8S_BIN)/cluster .
 	@$(K8S_BIN)/cluster up --bin $(K8S_BIN) --kubeconfig build/k8s/kubeconfig

@@ -6,6 +6,8 @@ source hack/environment.sh
 
 sample=config/samples/training_v1alpha1_simclrrun.yaml
 namespace=simclr-demo
+limit=1200 # seconds; two minutes are usual
+conditions() { $kubectl -n $namespace get "$run" -o jsonpath='{.status.conditions[?(@.status=="True")].type}'; }
 say() { printf '\n==> %s\n' "$*"; }
 
 $kubectl create namespace $namespace --dry-run=client -o yaml | $kubectl apply -f - >/dev/null
@@ -17,21 +19,27 @@ start=$SECONDS
 $kubectl -n $namespace apply -f $sample
 run=$($kubectl -n $namespace get -f $sample -o name)
 
-say "kubectl get simclrruns"
-last=''
+say "kubectl get simclrruns --watch"
+last='' told=''
 while :; do
-  table=$($kubectl -n $namespace get simclrruns)
+  table=$($kubectl -n $namespace get "$run")
   [ -n "$last" ] || head -1 <<<"$table"
   row=$(tail -1 <<<"$table")
   [ "${row% *}" = "${last% *}" ] || echo "$row" # the last column is the age: that alone is no news
   last=$row
-  case " $($kubectl -n $namespace get "$run" -o jsonpath='{.status.conditions[?(@.status=="True")].type}') " in
+  case " $(conditions) " in
   *" Failed "*)
     $kubectl -n $namespace describe "$run"
     die "The run failed. Its pods' logs: kubectl -n $namespace logs -l training.simclr.dev/run=${run#*/}"
     ;;
+  *" Stalled "*)
+    message=$($kubectl -n $namespace get "$run" -o jsonpath='{.status.message}')
+    [ "$message" = "$told" ] || echo "    $message"
+    told=$message
+    ;;
   *" Complete "*) break ;;
   esac
+  ((SECONDS - start < limit)) || die "The run has not ended in $limit s. What it waits for: kubectl -n $namespace describe $run"
   sleep 1
 done
 

@@ -14,8 +14,8 @@ local)
   problem=''
   if [ "$(uname -s)" != Linux ]; then
     problem="Linux (this is $(uname -s))"
-  elif ! command -v apt-get >/dev/null; then
-    problem="Debian 12 (there is no apt-get)"
+  elif [ "$(. /etc/os-release && echo "$ID $VERSION_ID")" != "debian 12" ]; then
+    problem="Debian 12 (this is $(. /etc/os-release && echo "$PRETTY_NAME"))"
   elif [ "$(id -u)" -ne 0 ]; then
     problem="root, because it starts containerd and a kubelet"
   fi
@@ -28,7 +28,7 @@ local)
   use="export KUBECONFIG=$KUBECONFIG PATH=$PWD/build/k8s/bin:\$PATH"
   registry=simclr.local
   mirror=http://10.231.0.1:18080
-  values=(--set datasetMirror=$mirror)
+  values=(--set datasetMirror=$mirror --set progressIntervalSeconds=5)
   ;;
 current)
   [ -n "${REGISTRY:-}" ] || die "CLUSTER=current needs REGISTRY=, where that cluster pulls the images from:
