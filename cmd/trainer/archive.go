@@ -2,6 +2,7 @@ package main
 
 import (
 	"archive/tar"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -13,19 +14,29 @@ import (
 )
 
 func newArchive() *cobra.Command {
-	return &cobra.Command{
+	afterStdin := false
+	c := &cobra.Command{
 		Use:   "archive DIR",
 		Short: "Write a directory to stdout as a tar archive, to get an encoder off a claim",
-		Long: `archive writes a directory as a tar archive to its standard output. The trainer's image
-has no shell and no tar; docs/encoder.md gets a run's encoder off its claim with it.`,
-		Example: "  simclr-trainer archive /output/<run UID>/encoder > encoder.tar",
+		Long: `archive writes a directory as a tar archive to its standard output, each file under the
+directory's own name. The trainer's image has no shell and no tar; docs/encoder.md
+gets a run's encoder off its claim with it.`,
+		Example: "  simclr-trainer archive /output/<run UID>/encoder | tar -x   # makes encoder/",
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return contract.UserErrorf("Usage", "name one directory: simclr-trainer archive DIR")
 			}
+			if afterStdin {
+				if _, err := io.Copy(io.Discard, c.InOrStdin()); err != nil {
+					return fmt.Errorf("waiting for the end of standard input: %w", err)
+				}
+			}
 			return archive(c.OutOrStdout(), args[0])
 		},
 	}
+	c.Flags().BoolVar(&afterStdin, "after-stdin", false,
+		"write nothing before standard input has ended: what a container writes before kubectl is attached is lost")
+	return c
 }
 
 // archive writes a directory's files. Links and other special files are left out.
