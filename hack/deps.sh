@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs the Debian packages it is given, where they are missing; given none, those that building and testing need: a
-# C++ compiler and oneDNN for the trainer.
+# C++ compiler, oneDNN and libjpeg-turbo for the trainer.
 set -euo pipefail
 
 packages=("$@")
-[ $# -gt 0 ] || packages=(g++ libdnnl-dev)
+[ $# -gt 0 ] || packages=(g++ libdnnl-dev libturbojpeg0-dev)
 missing=()
 for p in "${packages[@]}"; do
   dpkg-query -W -f '${Status}' "$p" 2>/dev/null | grep -q 'install ok installed' || missing+=("$p")

@@ -1,6 +1,9 @@
 // Package dataset is the trainer's images: where they come from (known datasets over HTTP, a directory),
 // how they are stored (IDX, CIFAR binary, ImageFolder, a flat folder), which of their labels are used, and
 // in which order they are trained on.
+//
+// Images are what Pillow's convert("RGB") makes of them: grey becomes three equal channels, transparency is dropped
+// and the colour under it stays, no colour profile is applied, and an EXIF orientation is ignored.
 package dataset
 
 import (

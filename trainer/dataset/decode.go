@@ -6,10 +6,11 @@ import (
 	"fmt"
 	"image"
 	"image/color"
-	"image/jpeg"
 	"image/png"
 	"io"
 	"os"
+
+	"github.com/simclr-operator/simclr-operator/trainer/dataset/jpeg"
 )
 
 // Limits of one image file: a small file can promise a picture that fills all memory.
@@ -48,7 +49,7 @@ func decodeHeader(data []byte) (image.Config, error) {
 	var err error
 	switch {
 	case bytes.HasPrefix(data, jpegMagic):
-		c, err = jpeg.DecodeConfig(bytes.NewReader(data))
+		c.Width, c.Height, err = jpeg.Size(data)
 	case bytes.HasPrefix(data, pngMagic):
 		c, err = png.DecodeConfig(bytes.NewReader(data))
 	default:
@@ -62,13 +63,11 @@ func decodeHeader(data []byte) (image.Config, error) {
 
 // decode a file's bytes whose header is good.
 func decode(data []byte) (Image, error) {
-	var m image.Image
-	var err error
 	if bytes.HasPrefix(data, jpegMagic) {
-		m, err = jpeg.Decode(bytes.NewReader(data))
-	} else {
-		m, err = png.Decode(bytes.NewReader(data))
+		w, h, pix, err := jpeg.Decode(data)
+		return Image{W: w, H: h, Pix: pix}, err
 	}
+	m, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
 		return Image{}, err
 	}
@@ -81,11 +80,6 @@ func toRGB(m image.Image) Image {
 	b := m.Bounds()
 	out := Image{W: b.Dx(), H: b.Dy(), Pix: make([]uint8, 3*b.Dx()*b.Dy())}
 	switch m := m.(type) {
-	case *image.YCbCr:
-		eachPixel(b, out.Pix, func(x, y int) (uint8, uint8, uint8) {
-			yi, ci := m.YOffset(x, y), m.COffset(x, y)
-			return color.YCbCrToRGB(m.Y[yi], m.Cb[ci], m.Cr[ci])
-		})
 	case *image.Gray:
 		eachPixel(b, out.Pix, func(x, y int) (uint8, uint8, uint8) {
 			v := m.Pix[m.PixOffset(x, y)]

@@ -30,8 +30,8 @@ func TestBadImagesAreSkipped(t *testing.T) {
 		want string
 	}{
 		"text":              {[]byte("hello"), "neither JPEG nor PNG"},
-		"cut":               {good[:len(good)-20], "short Huffman data"},
-		"cut in its header": {good[:len(good)/2], "unexpected EOF"},
+		"cut":               {good[:len(good)-20], "Premature end of JPEG file"},
+		"cut in its header": {good[:len(good)/2], "Bogus Huffman table definition"},
 		"empty":             {nil, "neither"},
 		"bomb":              {bomb(60000, 60000), "60000 × 60000 pixels"},
 	} {

@@ -1,0 +1,132 @@
+package jpeg
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	gojpeg "image/jpeg"
+	"image/png"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// Every file's pixels are those that Pillow's convert("RGB") gives (testdata/make.py).
+func TestSameAsPillow(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.jpg")
+	if err != nil || len(files) != 8 {
+		t.Fatalf("%d files, want 8; %v", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			w, h, got, err := Decode(read(t, file))
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := png.Decode(bytes.NewReader(read(t, strings.TrimSuffix(file, ".jpg")+".png")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if w != m.Bounds().Dx() || h != m.Bounds().Dy() || len(got) != 3*w*h {
+				t.Fatalf("%d × %d pixels of %d bytes, want %v", w, h, len(got), m.Bounds())
+			}
+			different := 0
+			for i := range w * h {
+				r, g, b, _ := m.At(i%w, i/w).RGBA()
+				if !bytes.Equal(got[3*i:3*i+3], []byte{byte(r >> 8), byte(g >> 8), byte(b >> 8)}) {
+					different++
+				}
+			}
+			if different > 0 {
+				t.Errorf("%d of %d pixels differ", different, w*h)
+			}
+			if sw, sh, err := Size(read(t, file)); sw != w || sh != h || err != nil {
+				t.Errorf("Size is %d × %d, %v", sw, sh, err)
+			}
+		})
+	}
+}
+
+func TestBadFiles(t *testing.T) {
+	good := read(t, "testdata/420.jpg")
+	noise := bytes.Clone(good)
+	for i := len(noise) / 2; i < len(noise)-2; i++ {
+		noise[i] = 0xff
+	}
+	for name, data := range map[string][]byte{
+		"empty":             nil,
+		"text":              []byte("hello"),
+		"magic only":        good[:3],
+		"cut in its header": good[:100],
+		"cut":               good[:len(good)-100],
+		"end is missing":    good[:len(good)-2],
+		"progressive, cut":  read(t, "testdata/420-progressive.jpg")[:800],
+		"overwritten":       noise,
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, _, _, err := Decode(data); err == nil || err.Error() == "" {
+				t.Errorf("got %v, want an error with a reason", err)
+			} else {
+				t.Log(err)
+			}
+		})
+	}
+}
+
+func read(t *testing.T, file string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// BenchmarkDecode of CIFAR-10's images as JPEG, beside Go's decoder, which is no yardstick of the pixels: it repeats
+// the nearest chroma.
+func BenchmarkDecode(b *testing.B) {
+	files := cifar(b, 256)
+	for name, decode := range map[string]func(data []byte) error{
+		"turbo": func(data []byte) error { _, _, _, err := Decode(data); return err },
+		"go":    func(data []byte) error { _, err := gojpeg.Decode(bytes.NewReader(data)); return err },
+	} {
+		b.Run(name, func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				if err := decode(files[i%len(files)]); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// cifar is the first n images of the test data.
+func cifar(b *testing.B, n int) [][]byte {
+	b.Helper()
+	f, err := os.Open(filepath.Join(os.Getenv("SIMCLR_TEST_DATA"), "cifar10-jpeg.tar.gz"))
+	if err != nil {
+		b.Skip("SIMCLR_TEST_DATA has no images: ", err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var files [][]byte
+	for r := tar.NewReader(z); len(files) < n; {
+		h, err := r.Next()
+		if err != nil {
+			b.Fatal(err)
+		}
+		if strings.HasSuffix(h.Name, ".jpg") {
+			data, err := io.ReadAll(r)
+			if err != nil {
+				b.Fatal(err)
+			}
+			files = append(files, data)
+		}
+	}
+	return files
+}
