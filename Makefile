@@ -119,6 +119,10 @@ test-unit: deps envtest-binaries ## Run the unit and API-server tests (root: som
 test-e2e: build ## Run the tests on a real node (root on Debian 12; removes the cluster where it was not up before).
 	@hack/e2e.sh
 
+.PHONY: test-slow
+test-slow: build ## Run the slow tests: the yardstick run's accuracies.
+	go test -tags slow -count 1 -timeout 60m ./test/slow
+
 .PHONY: results
 results: build ## The tables of docs/results.md (hours): SEEDS=3, DATA=CIFAR-10 as JPEG files (train/, test/).
 	@hack/deps.sh dataset-fashion-mnist
