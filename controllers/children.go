@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// observe lists the attempts of the run and their pods.
-func (r *Reconciler) observe(ctx context.Context, s *scope) error {
+// load lists the attempts of the run and their pods.
+func (r *Reconciler) load(ctx context.Context, s *scope) error {
 	ours := []client.ListOption{client.InNamespace(s.run.Namespace), client.MatchingLabels{LabelRun: s.run.Name}}
 	var jobs batchv1.JobList
 	if err := r.List(ctx, &jobs, ours...); err != nil {

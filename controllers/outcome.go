@@ -32,9 +32,9 @@ type outcome struct {
 	message *contract.TerminationMessage // of any end that left a valid one
 }
 
-// observe reads an attempt. Only the newest pod counts: where the Job has made a new one already, the
+// judge reads an attempt. Only the newest pod counts: where the Job has made a new one already, the
 // older one's end is past.
-func observe(a *attempt) outcome {
+func judge(a *attempt) outcome {
 	pod := a.pod()
 	switch {
 	case pod == nil && jobCondition(a.job, batchv1.JobComplete) != nil:
@@ -46,10 +46,10 @@ func observe(a *attempt) outcome {
 	case pod == nil || !podEnded(pod):
 		return outcome{kind: outcomeRunning}
 	}
-	return observeEnded(a, pod)
+	return judgeEnded(a, pod)
 }
 
-func observeEnded(a *attempt, pod *corev1.Pod) outcome {
+func judgeEnded(a *attempt, pod *corev1.Pod) outcome {
 	terminated := terminatedState(pod)
 	o := outcome{failure: v1alpha1.Failure{Pod: pod.Name, Node: pod.Spec.NodeName}}
 	if terminated == nil {

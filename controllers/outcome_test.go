@@ -13,7 +13,7 @@ import (
 	wrap "github.com/simclr-operator/simclr-operator/controllers/testing"
 )
 
-func TestObserve(t *testing.T) {
+func TestJudge(t *testing.T) {
 	done := wrap.Message(contract.TerminationMessage{Stage: "pretrain"})
 	failed, complete := batchv1.JobFailed, batchv1.JobComplete
 	type seen struct {
@@ -106,7 +106,7 @@ func TestObserve(t *testing.T) {
 				pods = append(pods, w.Pod)
 			}
 			a := newAttempt(job.Obj(), pods)
-			o := observe(&a)
+			o := judge(&a)
 			got := seen{o.kind, o.failure.Reason, o.failure.Message}
 			if strings.Contains(got.Message, tc.want.Message) && tc.want.Message != "" {
 				got.Message = tc.want.Message

@@ -40,7 +40,7 @@ type step func(context.Context, *scope) error
 
 // steps are the sub-reconcilers in their order. Each may end the list with an error (errors.go).
 func (r *Reconciler) steps() []step {
-	return []step{r.observe, r.ended, r.suspend, r.fixConfig, r.storage, r.stages, r.progress, r.results}
+	return []step{r.load, r.ended, r.suspend, r.fixConfig, r.storage, r.stages, r.progress, r.results}
 }
 
 // The permissions that the operator uses; config/rbac and the chart have them from here.

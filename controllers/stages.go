@@ -52,7 +52,7 @@ func (r *Reconciler) advance(ctx context.Context, s *scope, st *v1alpha1.StageSt
 		r.unanswered(s)
 		return nil
 	}
-	o := observe(a)
+	o := judge(a)
 	s.noteMessage(st, o.message)
 	d := decide(a.ledger(), o, checkpointStep(st), s.chargedElsewhere(st), s.maxRestarts())
 	if d.action == actionWait {

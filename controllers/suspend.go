@@ -52,7 +52,7 @@ func (r *Reconciler) stopWorkloads(ctx context.Context, s *scope) (int, error) {
 		stopping++
 		if st := s.stage(a.stage); a.pod() != nil {
 			s.recall(st, a)
-			s.noteMessage(st, observe(a).message)
+			s.noteMessage(st, judge(a).message)
 		}
 		if err := r.deleteJob(ctx, a, metav1.DeletePropagationForeground); err != nil {
 			return stopping, err
