@@ -22,15 +22,3 @@ func (s Schedule) Rate(step int64) float64 {
 	done := float64(step-s.WarmupSteps) / float64(s.TotalSteps-s.WarmupSteps)
 	return s.Peak * 0.5 * (1 + math.Cos(math.Pi*done))
 }
-
-// Scaled is the peak learning rate for a batch size: Linear is rate·B/256, SquareRoot rate·√B (paper
-// section 2.2 and appendix B.1), None the rate itself.
-func Scaled(rate float64, scaling string, batchSize int) float64 {
-	switch scaling {
-	case "Linear":
-		return rate * float64(batchSize) / 256
-	case "SquareRoot":
-		return rate * math.Sqrt(float64(batchSize))
-	}
-	return rate
-}

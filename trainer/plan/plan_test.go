@@ -187,6 +187,27 @@ func TestAnUnresolvedRunIsAnError(t *testing.T) {
 	}
 }
 
+func TestScaled(t *testing.T) {
+	for name, tc := range map[string]struct {
+		rate    float64
+		scaling string
+		batch   int
+		want    float64
+	}{
+		// paper appendix B.1: at 4096, 0.3 scaled linearly and 0.075 by the square root are the same 4.8
+		"linear, the paper's":      {0.3, "Linear", 4096, 4.8},
+		"square root, the paper's": {0.075, "SquareRoot", 4096, 4.8},
+		"linear at 256":            {0.3, "Linear", 256, 0.3},
+		"none":                     {1, "None", 512, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := scaled(tc.rate, tc.scaling, tc.batch); math.Abs(got-tc.want) > 1e-12 {
+				t.Errorf("rate %v, want %v", got, tc.want)
+			}
+		})
+	}
+}
+
 func TestLabelCount(t *testing.T) {
 	for name, tc := range map[string]struct {
 		images   int
