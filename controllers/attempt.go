@@ -92,6 +92,17 @@ func (a *attempt) ended() bool {
 	return jobCondition(a.job, batchv1.JobComplete) != nil || jobCondition(a.job, batchv1.JobFailed) != nil
 }
 
+// over says whether nothing comes of an attempt any more, so that it can stay as the record of what
+// happened. The Job controller takes a second to end a Job whose pod exited with 0, 10 or 11, but makes
+// no other pod.
+func (a *attempt) over() bool {
+	if a.live() {
+		return false
+	}
+	kind := judge(a).kind
+	return a.ended() || kind == outcomeDone || kind == outcomeFatal
+}
+
 func jobCondition(job *batchv1.Job, kind batchv1.JobConditionType) *batchv1.JobCondition {
 	for i := range job.Status.Conditions {
 		c := &job.Status.Conditions[i]

@@ -32,7 +32,7 @@ func (r *Reconciler) load(ctx context.Context, s *scope) error {
 
 // running says whether any attempt may still compute.
 func (s *scope) running() bool {
-	return slices.ContainsFunc(s.attempts, func(a attempt) bool { return !a.ended() || a.live() })
+	return slices.ContainsFunc(s.attempts, func(a attempt) bool { return !a.over() })
 }
 
 // liveJob reads a Job past the cache; nil where there is none.

@@ -40,13 +40,13 @@ func (r *Reconciler) suspend(ctx context.Context, s *scope) error {
 	return errStop
 }
 
-// stopWorkloads deletes the Jobs that have not ended, with their pods first, and says how many are not
-// gone yet. Ended ones stay: they are the record of what happened.
+// stopWorkloads deletes the Jobs that are not over, with their pods first, and says how many are not gone
+// yet.
 func (r *Reconciler) stopWorkloads(ctx context.Context, s *scope) (int, error) {
 	stopping := 0
 	for i := range s.attempts {
 		a := &s.attempts[i]
-		if a.ended() && !a.live() {
+		if a.over() {
 			continue
 		}
 		stopping++
