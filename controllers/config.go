@@ -110,8 +110,8 @@ func (r *Reconciler) adopt(s *scope) (*v1alpha1.SimCLRRun, error) {
 	if err != nil {
 		return nil, blockf(reasonInvalidSpec, "%v", err)
 	}
-	image := s.run.Status.Image
-	if resolved.Spec.Template.Image != "" || resolved.Spec.Accelerator.Type != s.config.Spec.Accelerator.Type {
+	image, old := s.run.Status.Image, &s.config.Spec
+	if resolved.Spec.Template.Image != old.Template.Image || resolved.Spec.Accelerator.Type != old.Accelerator.Type {
 		image = r.imageFor(&resolved.Spec)
 	}
 	changed := s.config.DeepCopy()
@@ -134,7 +134,6 @@ func fixed(run *v1alpha1.SimCLRRun, image string, version int32) (*v1alpha1.SimC
 	}
 	resources := containerResources(&f.Spec, where.devices)
 	f.Spec.Suspend = nil
-	f.Spec.Template.Image = image
 	f.Spec.Template.Resources = &resources
 	f.Status = v1alpha1.SimCLRRunStatus{Image: image, Threads: threadsOf(resources), ContractVersion: version}
 	return f, nil

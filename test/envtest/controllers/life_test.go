@@ -87,7 +87,7 @@ func (c *cluster) checkConfig(run *v1alpha1.SimCLRRun) {
 	if stored.Immutable == nil || !*stored.Immutable || !metav1.IsControlledBy(&stored, run) {
 		c.Errorf("ConfigMap %+v is not immutable or not the run's", stored.ObjectMeta)
 	}
-	if fixed.UID != run.UID || fixed.Spec.Template.Image != trainerImage || fixed.Status.Threads != 2 ||
+	if fixed.UID != run.UID || fixed.Status.Image != trainerImage || fixed.Status.Threads != 2 ||
 		fixed.Status.ContractVersion != contract.Version {
 		c.Errorf("run.yaml: %s", stored.Data["run.yaml"])
 	}
