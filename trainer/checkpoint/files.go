@@ -36,7 +36,7 @@ func StorageError(err error, doing string) error {
 	}{
 		{[]error{syscall.ENOSPC, syscall.EDQUOT}, "DiskFull", "the output disk is full; make room or a larger claim"},
 		{[]error{syscall.EROFS}, "ReadOnlyOutput", "the output disk is read-only; mount it writable"},
-		{[]error{syscall.EACCES, syscall.EPERM}, "OutputPermission", "the output may not be written; give it to the trainer's user (65532 in a cluster)"},
+		{[]error{syscall.EACCES, syscall.EPERM}, "OutputPermission", "the output may not be read or written; give it to the trainer's user (65532 in a cluster)"},
 	} {
 		for _, is := range known.is {
 			if errors.Is(err, is) {

@@ -109,7 +109,10 @@ func writeTensors(path string, tensors []safetensors.Tensor) (sum string, err er
 func (s *Store) promote(tmp string, step int64) error {
 	path := s.Path(step)
 	if _, err := os.Lstat(path); err == nil {
-		if _, err := s.read(step); err == nil {
+		switch gone, err := s.damaged(step); {
+		case err != nil:
+			return err
+		case !gone:
 			return os.RemoveAll(tmp)
 		}
 		if err := s.remove(path); err != nil {
@@ -122,8 +125,18 @@ func (s *Store) promote(tmp string, step int64) error {
 	return syncDir(s.dir)
 }
 
-// prune leaves the newest Keep up to the one just saved. Later ones are damaged, or Load would have gone
-// on from them: they go too.
+// damaged: a checkpoint is verified to be of no use. Where that cannot be told it is an error.
+func (s *Store) damaged(step int64) (bool, error) {
+	_, err := s.read(step)
+	var d damageError
+	if errors.As(err, &d) {
+		return true, nil
+	}
+	return false, err
+}
+
+// prune leaves the newest Keep up to the one just saved. Of later ones, which Load has skipped, only those
+// go that are damaged.
 func (s *Store) prune(saved int64) error {
 	steps, err := s.steps()
 	if err != nil {
@@ -134,10 +147,15 @@ func (s *Store) prune(saved int64) error {
 		return fmt.Errorf("%s is gone", s.Path(saved))
 	}
 	for i, step := range steps {
-		if i < from || i >= from+max(1, s.o.Keep) {
-			if err := s.remove(s.Path(step)); err != nil {
-				return err
+		if i < from {
+			if gone, err := s.damaged(step); err != nil || !gone {
+				continue // it may be good, or another's: not ours to remove
 			}
+		} else if i < from+max(1, s.o.Keep) {
+			continue
+		}
+		if err := s.remove(s.Path(step)); err != nil {
+			return err
 		}
 	}
 	return nil
