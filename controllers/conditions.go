@@ -33,7 +33,7 @@ const (
 	// Progressing.
 	reasonStarting              = "Starting"              // True
 	reasonTraining              = "Training"              // True
-	reasonStopping              = "Stopping"              // True
+	reasonStopping              = "Stopping"              // True; False while an object of a deleted run of this name goes
 	reasonBackingOff            = "BackingOff"            // True
 	reasonProgressUnreachable   = "ProgressUnreachable"   // Unknown
 	reasonImagePullBackOff      = "ImagePullBackOff"      // False
@@ -43,6 +43,7 @@ const (
 	reasonPodCreationFailed     = "PodCreationFailed"     // False
 	reasonNodeUnreachable       = "NodeUnreachable"       // False
 	reasonInvalidTemplate       = "InvalidTemplate"       // False
+	reasonObjectRefused         = "ObjectRefused"         // False
 	reasonNameTaken             = "NameTaken"             // False
 	reasonOutputClaimNotFound   = "OutputClaimNotFound"   // False
 	reasonDatasetClaimNotFound  = "DatasetClaimNotFound"  // False

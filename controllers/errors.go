@@ -56,14 +56,14 @@ func waitf(reason, format string, args ...any) error {
 // only place that does. An unexpected error goes back to the work queue, which backs off.
 func (s *scope) settle(err error) (ctrl.Result, error) {
 	var failed *failedError
-	var blocked *blockedError
+	blocked := blocking(err)
 	switch {
 	case errors.Is(err, errEnded):
 		return ctrl.Result{}, nil
 	case err == nil, errors.Is(err, errStop):
 	case errors.As(err, &failed):
 		s.fail(failed)
-	case errors.As(err, &blocked):
+	case blocked != nil:
 		s.block(blocked)
 	case apierrors.IsConflict(err):
 		s.requeue(conflictRetry)
@@ -72,6 +72,19 @@ func (s *scope) settle(err error) (ctrl.Result, error) {
 	}
 	s.setDefaults()
 	return ctrl.Result{RequeueAfter: s.requeueAfter}, nil
+}
+
+// blocking is what a person or another run must do first, where an error says so. What the API server
+// refuses once (quota, admission, a value that only it checks) it refuses again.
+func blocking(err error) *blockedError {
+	var blocked *blockedError
+	switch {
+	case errors.As(err, &blocked):
+		return blocked
+	case apierrors.IsInvalid(err), apierrors.IsForbidden(err):
+		return &blockedError{reasonObjectRefused, "the API server refuses an object of the run: " + err.Error(), metav1.ConditionTrue}
+	}
+	return nil
 }
 
 func (s *scope) fail(e *failedError) {
@@ -86,8 +99,12 @@ func (s *scope) fail(e *failedError) {
 }
 
 func (s *scope) block(e *blockedError) {
-	if !s.has(v1alpha1.ConditionProgressing, metav1.ConditionFalse, e.reason) {
+	switch {
+	case s.has(v1alpha1.ConditionProgressing, metav1.ConditionFalse, e.reason):
+	case e.stalled == metav1.ConditionTrue:
 		s.warn(e.reason, e.message)
+	default:
+		s.tell(e.reason, e.message)
 	}
 	s.set(v1alpha1.ConditionProgressing, metav1.ConditionFalse, e.reason, e.message)
 	s.set(v1alpha1.ConditionStalled, e.stalled, e.reason, e.message)

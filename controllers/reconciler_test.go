@@ -3,12 +3,14 @@ package controllers
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -119,6 +121,46 @@ func TestAnErrorGoesBackToTheQueueAndTheStatusIsKept(t *testing.T) {
 	}
 	if run.Status.ConfigHash == "" || run.Status.Stages[0].Attempts != 0 {
 		t.Errorf("status %+v: what was done is to be written, what was not is not", run.Status)
+	}
+}
+
+func TestWhatTheAPIServerRefusesIsTold(t *testing.T) {
+	invalid := apierrors.NewInvalid(schema.GroupKind{}, "x", nil)
+	forbidden := apierrors.NewForbidden(schema.GroupResource{}, "x", errors.New("exceeded quota"))
+	apply := func(refusal error) interceptor.Funcs {
+		return interceptor.Funcs{Apply: func(context.Context, client.WithWatch, runtime.ApplyConfiguration, ...client.ApplyOption) error {
+			return refusal
+		}}
+	}
+	create := func(refusal error) interceptor.Funcs {
+		return interceptor.Funcs{Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
+			return refusal
+		}}
+	}
+	for name, tc := range map[string]struct {
+		through interceptor.Funcs
+		want    string
+	}{
+		"an invalid ConfigMap or claim":  {apply(invalid), reasonObjectRefused},
+		"a forbidden ConfigMap or claim": {apply(forbidden), reasonObjectRefused},
+		"an invalid Job":                 {create(invalid), reasonInvalidTemplate},
+		"a Job that admission forbids":   {create(forbidden), reasonPodCreationFailed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, api, request := newTestReconciler(t, tc.through)
+			result, err := r.Reconcile(t.Context(), request)
+			if err != nil || result.RequeueAfter != blockedRetry {
+				t.Errorf("result %+v, error %v, want another look after %s", result, err, blockedRetry)
+			}
+			var run v1alpha1.SimCLRRun
+			if err := api.Get(t.Context(), request.NamespacedName, &run); err != nil {
+				t.Fatal(err)
+			}
+			c := meta.FindStatusCondition(run.Status.Conditions, v1alpha1.ConditionStalled)
+			if c == nil || c.Status != "True" || c.Reason != tc.want || !strings.Contains(c.Message, "the API server refuses") {
+				t.Errorf("condition %+v, want True %s", c, tc.want)
+			}
+		})
 	}
 }
 

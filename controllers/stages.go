@@ -151,7 +151,7 @@ func (r *Reconciler) start(ctx context.Context, s *scope, st *v1alpha1.StageStat
 			return err
 		}
 	case apierrors.IsInvalid(err):
-		return blockf(reasonInvalidTemplate, "the API server refuses the Job: suspend the run and correct spec.template: %v", err)
+		return blockf(reasonInvalidTemplate, "the API server refuses the Job: suspend the run and correct spec.template or spec.accelerator: %v", err)
 	case apierrors.IsForbidden(err):
 		return blockf(reasonPodCreationFailed, "the API server refuses the Job: %v", err)
 	default:
