@@ -7,6 +7,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -53,8 +54,14 @@ func (r *Reconciler) existing(ctx context.Context, s *scope, name string) (*batc
 		return nil, err
 	case job == nil:
 		return nil, waitf(reasonStopping, "Job %s is going", name)
-	case !controlledBy(job, s.run):
-		return nil, blockf(reasonNameTaken, "Job %s exists and is not this run's: delete it", name)
+	case controlledBy(job, s.run):
+		return job, nil
+	case job.DeletionTimestamp != nil, ofOlderRun(job, s.run):
+		return nil, waitf(reasonStopping, "Job %s is not this run's and is going", name)
 	}
-	return job, nil
+	// Run a with stage b-c and run a-b with stage c both have a Job a-b-c-1.
+	if owner := metav1.GetControllerOf(job); owner != nil {
+		return nil, blockf(reasonNameTaken, "Job %s belongs to %s %s: make a new run of another name", name, owner.Kind, owner.Name)
+	}
+	return nil, blockf(reasonNameTaken, "Job %s exists and is not this run's: delete it", name)
 }

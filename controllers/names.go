@@ -46,6 +46,13 @@ func controlledBy(object metav1.Object, run *v1alpha1.SimCLRRun) bool {
 	return owner != nil && owner.UID == run.UID
 }
 
+// ofOlderRun says whether an object belongs to a deleted run of this name: the garbage collector has not
+// reached it yet.
+func ofOlderRun(object metav1.Object, run *v1alpha1.SimCLRRun) bool {
+	owner := metav1.GetControllerOf(object)
+	return owner != nil && owner.Kind == "SimCLRRun" && owner.Name == run.Name && owner.UID != run.UID
+}
+
 // claimURI is the URI of a directory on a claim.
 func claimURI(claim string, path ...string) string {
 	return "pvc://" + strings.Join(append([]string{claim}, path...), "/")

@@ -93,6 +93,8 @@ func (r *Reconciler) makeClaim(ctx context.Context, s *scope, spec *v1alpha1.Cla
 		return blockf(reasonNameTaken, "PersistentVolumeClaim %s exists and is not simclr-operator's: delete it, or make a new run with output.existingClaim: %s", name, name)
 	case claim.DeletionTimestamp != nil:
 		return waitf(reasonOutputClaimNotFound, "PersistentVolumeClaim %s is being deleted", name)
+	case ofOlderRun(claim, s.run):
+		return waitf(reasonOutputClaimNotFound, "PersistentVolumeClaim %s goes with the deleted run of this name that it belongs to", name)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -220,6 +221,13 @@ func (c *cluster) collects(job *batchv1.Job) {
 		}
 		return ""
 	})
+}
+
+// gone deletes an object as the garbage collector does, without its protection by other controllers.
+func (c *cluster) gone(object client.Object) {
+	c.Helper()
+	c.must(api.Delete(c.Context(), object, client.PropagationPolicy(metav1.DeletePropagationBackground)))
+	c.must(client.IgnoreNotFound(api.Patch(c.Context(), object, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`)))))
 }
 
 func suspended(yes bool) func(*v1alpha1.SimCLRRun) {

@@ -99,6 +99,37 @@ func TestEncoderOfAnotherRun(t *testing.T) {
 	}
 }
 
+// A run that is deleted and applied again finds what the garbage collector has not reached yet.
+func TestClaimOfADeletedRunOfThisName(t *testing.T) {
+	c := newCluster(t)
+	first := c.create(wrap.MakeRun(c.namespace, "again").Retention(v1alpha1.ClaimDelete))
+	job := c.job(first, "pretrain", 1)
+	c.must(api.Delete(t.Context(), first))
+	second := c.create(wrap.MakeRun(c.namespace, "again").Retention(v1alpha1.ClaimDelete))
+	c.condition(second, v1alpha1.ConditionProgressing, metav1.ConditionFalse, "OutputClaimNotFound", "deleted run of this name")
+	c.condition(second, v1alpha1.ConditionStalled, metav1.ConditionFalse, "OutputClaimNotFound")
+	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "again-output"}}
+	c.gone(claim)
+	c.pass(second, 0)
+	c.condition(second, v1alpha1.ConditionProgressing, metav1.ConditionFalse, "Stopping", job.Name)
+	c.condition(second, v1alpha1.ConditionStalled, metav1.ConditionFalse, "Stopping")
+	c.gone(job)
+	c.pass(second, 0)
+	if again := c.job(second, "pretrain", 1); !metav1.IsControlledBy(again, second) {
+		t.Errorf("the Job is of %v", again.OwnerReferences)
+	}
+}
+
+func TestJobOfAnotherRun(t *testing.T) {
+	c := newCluster(t)
+	first := c.create(wrap.MakeRun(c.namespace, "a").Finetuning("b-c", "1"))
+	c.succeeds(c.job(first, "pretrain", 1), "pretrain", pretrainResult)
+	c.job(first, "b-c", 1)
+	second := c.create(wrap.MakeRun(c.namespace, "a-b").Finetuning("c", "1"))
+	c.succeeds(c.job(second, "pretrain", 1), "pretrain", pretrainResult)
+	c.condition(second, v1alpha1.ConditionProgressing, metav1.ConditionFalse, "NameTaken", "a-b-c-1 belongs to SimCLRRun a:")
+}
+
 func TestJobOfSomebodyElse(t *testing.T) {
 	c := newCluster(t)
 	run := wrap.MakeRun(c.namespace, "taken")
