@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -18,9 +17,10 @@ import (
 
 // runFlags are the flags of run.
 type runFlags struct {
-	file, output, encoder, engine string
-	threads                       int
-	data                          stage.Sources
+	file, output, encoder, engine, log string
+	threads                            int
+	data                               stage.Sources
+	logTo                              io.Writer
 }
 
 func newRun() *cobra.Command {
@@ -51,6 +51,7 @@ Ctrl-C saves a checkpoint; the same command goes on from it, or says that it is 
 	c.Flags().StringVarP(&f.output, "output", "o", "", "directory of results, encoder and checkpoints (required)")
 	c.Flags().StringVar(&f.encoder, "encoder", "", "directory of pretraining.from's encoder, instead of its run or uri")
 	c.Flags().IntVar(&f.threads, "threads", defaultThreads(), "compute threads; resuming is bit-identical with the same number")
+	c.Flags().StringVar(&f.log, "log", "", "file of the log that a pod would write, JSON lines")
 	dataFlags(c, &f.data)
 	engineFlag(c, &f.engine)
 	return c
@@ -79,10 +80,22 @@ func runAll(ctx context.Context, out io.Writer, f runFlags) error {
 	if err != nil {
 		return err
 	}
+	f.logTo = io.Discard
+	if f.log != "" {
+		file, err := os.OpenFile(f.log, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+		if err != nil {
+			return contract.UserErrorf("Usage", "--log: %w", err)
+		}
+		defer file.Close()
+		f.logTo = file
+	}
 	names := run.Spec.StageNames()
 	if done, err := allDone(f.output, run); err != nil {
 		return err
 	} else if done {
+		if err := checkpoint.MergeResults(f.output, names); err != nil {
+			return err
+		}
 		fmt.Fprintf(out, "run %s is done; delete %s to do it again\n", run.Name, f.output)
 		return printResults(out, f.output, names)
 	}
@@ -123,7 +136,7 @@ func runOne(ctx context.Context, out io.Writer, f runFlags, run *v1alpha1.SimCLR
 	shown := report.Show(showing, os.Stderr, t)
 	m, err := stage.Run(ctx, stage.Options{
 		Run: run, Stage: name, Output: f.output, Attempt: last + 1, Threads: f.threads, Engine: f.engine,
-		Data: f.data, Encoder: f.encoder, Tracker: t, Log: slog.New(slog.DiscardHandler),
+		Data: f.data, Encoder: f.encoder, Tracker: t, Log: t.Logger(f.logTo),
 	})
 	hide()
 	<-shown

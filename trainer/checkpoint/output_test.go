@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -95,6 +96,27 @@ func TestResults(t *testing.T) {
 `
 	if d := cmp.Diff(want, string(raw)); d != "" {
 		t.Error(d)
+	}
+	// a crash before results.json was written again, in two ways; and where nothing is to do nothing is written
+	path := filepath.Join(dir, contract.ResultsFile)
+	for name, change := range map[string]func() error{
+		"stale":   func() error { return os.WriteFile(path, []byte("{}"), 0o644) },
+		"missing": func() error { return os.Remove(path) },
+		"right":   func() error { return os.Chtimes(path, time.Unix(1, 0), time.Unix(1, 0)) },
+	} {
+		if err := change(); err != nil {
+			t.Fatal(err)
+		}
+		if err := MergeResults(dir, stages); err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(path)
+		if d := cmp.Diff(want, string(raw)); d != "" || err != nil {
+			t.Errorf("%s: %v %s", name, err, d)
+		}
+		if info, err := os.Stat(path); err != nil || info.ModTime().Equal(time.Unix(1, 0)) != (name == "right") {
+			t.Errorf("%s: written again: %v %v", name, info.ModTime(), err)
+		}
 	}
 	damage(t, resultPath(dir, "pretrain"), func(b []byte) []byte { return b[:10] })
 	if m, err := LoadResult(dir, "pretrain"); m != nil || err != nil {

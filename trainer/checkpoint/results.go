@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io/fs"
@@ -15,12 +16,22 @@ func resultPath(outputDir, stage string) string {
 	return filepath.Join(outputDir, "stages", stage, "result.json")
 }
 
-// SaveResult stores the message of a stage that is done, then writes results.json, the results of all
-// of the run's stages that are done, merged in the order of stages.
+// SaveResult stores the message of a stage that is done, and merges the results.
 func SaveResult(outputDir string, stages []string, m contract.TerminationMessage) error {
-	if err := writeJSON(resultPath(outputDir, m.Stage), m); err != nil {
+	raw, err := indented(m)
+	if err != nil {
 		return err
 	}
+	if err := WriteFile(resultPath(outputDir, m.Stage), raw); err != nil {
+		return err
+	}
+	return MergeResults(outputDir, stages)
+}
+
+// MergeResults writes results.json, the results of all stages that are done in the order of stages, where
+// it is not so already. Whoever finds a stage done calls it too: a crash between the stage's result and
+// results.json leaves the latter as it was before.
+func MergeResults(outputDir string, stages []string) error {
 	var all v1alpha1.Results
 	for _, stage := range stages {
 		done, err := LoadResult(outputDir, stage)
@@ -31,7 +42,15 @@ func SaveResult(outputDir string, stages []string, m contract.TerminationMessage
 			all.Merge(*done.Results)
 		}
 	}
-	return writeJSON(filepath.Join(outputDir, contract.ResultsFile), all)
+	raw, err := indented(all)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(outputDir, contract.ResultsFile)
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, raw) {
+		return nil
+	}
+	return WriteFile(path, raw)
 }
 
 // LoadResult is the message of a stage that is done, nil where it is not. A damaged file is as none: the
@@ -52,10 +71,7 @@ func LoadResult(outputDir, stage string) (*contract.TerminationMessage, error) {
 	return m, nil
 }
 
-func writeJSON(path string, value any) error {
+func indented(value any) ([]byte, error) {
 	raw, err := json.MarshalIndent(value, "", "  ")
-	if err != nil {
-		return err
-	}
-	return WriteFile(path, append(raw, '\n'))
+	return append(raw, '\n'), err
 }
