@@ -43,7 +43,7 @@ const schemaVersion = 1
 // have exit code 14; a newer attempt's begin is one (StaleAttempt).
 func (s *Store) Save(st State) error {
 	doing := fmt.Sprintf("saving the checkpoint of stage %s, step %d", s.stage, st.Step)
-	if err := s.fence(s.outputDir()); err != nil {
+	if err := s.Fence(); err != nil {
 		return err
 	}
 	tmp, err := os.MkdirTemp(s.dir, temporary+stepPrefix+"*")
@@ -52,7 +52,7 @@ func (s *Store) Save(st State) error {
 	}
 	err = s.write(tmp, st)
 	if err == nil {
-		err = s.fence(s.outputDir()) // writing takes long: is it still this attempt's turn?
+		err = s.Fence() // writing takes long: is it still this attempt's turn?
 	}
 	if err == nil {
 		err = s.promote(tmp, st.Step)

@@ -81,7 +81,7 @@ func LastAttempt(outputDir, stage string) (int32, error) {
 // unfinished is removed.
 func Open(outputDir, stage string, o Options) (*Store, error) {
 	s := &Store{dir: stageDir(outputDir, stage), stage: stage, o: o}
-	if err := s.fence(outputDir); err != nil {
+	if err := s.Fence(); err != nil {
 		return nil, err
 	}
 	if err := WriteFile(filepath.Join(s.dir, attemptFile), []byte(strconv.Itoa(int(o.Attempt))+"\n")); err != nil {
@@ -90,14 +90,15 @@ func Open(outputDir, stage string, o Options) (*Store, error) {
 	return s, StorageError(clean(s.dir), "opening "+s.dir)
 }
 
-// fence is an error where a newer attempt has opened the checkpoints.
-func (s *Store) fence(outputDir string) error {
-	newest, err := LastAttempt(outputDir, s.stage)
+// Fence is an error where a newer attempt has opened the stage's checkpoints: ask it before every write to
+// the output.
+func (s *Store) Fence() error {
+	newest, err := LastAttempt(s.outputDir(), s.stage)
 	if err != nil {
 		return err
 	}
 	if newest > s.o.Attempt {
-		return contract.Errorf(contract.ExitStorage, "StaleAttempt", "attempt %d of stage %s may not write checkpoints: attempt %d has begun", s.o.Attempt, s.stage, newest)
+		return contract.Errorf(contract.ExitStorage, "StaleAttempt", "attempt %d of stage %s may not write: attempt %d has begun", s.o.Attempt, s.stage, newest)
 	}
 	return nil
 }

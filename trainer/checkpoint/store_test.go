@@ -228,6 +228,10 @@ func TestAnOlderAttemptIsRefused(t *testing.T) {
 		}
 	}
 	refused("Save", old.Save(state(20)))
+	refused("Fence", old.Fence())
+	if err := fresh.Fence(); err != nil {
+		t.Error(err)
+	}
 	_, err := Open(dir, "pretrain", options(1))
 	refused("Open", err)
 	expect(t, fresh, 10)

@@ -117,6 +117,9 @@ func (r *runner) exported(ts []safetensors.Tensor) export.Encoder {
 
 // finish exports the encoder and classifies by its features.
 func (r *runner) finish(ctx context.Context, results *v1alpha1.Results, ts []safetensors.Tensor, source export.Source) (err error) {
+	if err := r.store.Fence(); err != nil {
+		return err
+	}
 	r.encoderSHA256, err = export.Write(filepath.Join(r.Output, contract.EncoderDir), r.exported(ts), source)
 	if err != nil || r.spec.KNN.Mode != v1alpha1.Enabled {
 		return err

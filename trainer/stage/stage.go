@@ -51,8 +51,11 @@ func run(ctx context.Context, o Options) (*contract.TerminationMessage, error) {
 		return nil, err
 	}
 	done, err := checkpoint.LoadResult(o.Output, o.Stage)
-	if err != nil || done != nil {
-		return done, err
+	if err != nil {
+		return nil, err
+	}
+	if done != nil {
+		return done, checkpoint.MergeResults(o.Output, o.Run.Spec.StageNames())
 	}
 	r, err := open(ctx, o, hash)
 	if err != nil {
@@ -66,7 +69,15 @@ func run(ctx context.Context, o Options) (*contract.TerminationMessage, error) {
 	result.SkippedImages = int64(len(r.data.skipped()))
 	m := o.Tracker.Termination(nil)
 	m.Results, m.EncoderSHA256 = result, r.encoderSHA256
-	return &m, checkpoint.SaveResult(o.Output, o.Run.Spec.StageNames(), m)
+	return &m, r.save(m)
+}
+
+// save stores the stage's result, where it is still this attempt's turn.
+func (r *runner) save(m contract.TerminationMessage) error {
+	if err := r.store.Fence(); err != nil {
+		return err
+	}
+	return checkpoint.SaveResult(r.Output, r.Run.Spec.StageNames(), m)
 }
 
 // runner is a stage that runs.
