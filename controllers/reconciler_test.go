@@ -11,11 +11,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
 	testingclock "k8s.io/utils/clock/testing"
+	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -121,6 +123,30 @@ func TestAnErrorGoesBackToTheQueueAndTheStatusIsKept(t *testing.T) {
 	}
 	if run.Status.ConfigHash == "" || run.Status.Stages[0].Attempts != 0 {
 		t.Errorf("status %+v: what was done is to be written, what was not is not", run.Status)
+	}
+}
+
+// Between the reconcile that notes how a pod ended and the one that deletes its Job, the pod can go.
+func TestAPodThatWentAfterItsEndWasNotedIsNotWaitedFor(t *testing.T) {
+	r, api, request := newTestReconciler(t, interceptor.Funcs{})
+	if _, err := r.Reconcile(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	var run v1alpha1.SimCLRRun
+	if err := api.Get(t.Context(), request.NamespacedName, &run); err != nil {
+		t.Fatal(err)
+	}
+	run.Status.Stages[0].LastFailure = &v1alpha1.Failure{
+		Pod: "run-pretrain-1-0-abcde", ExitCode: ptr.To(int32(143)), Charge: "Uncharged", Time: &metav1.Time{Time: r.Clock.Now()},
+	}
+	if err := api.Status().Update(t.Context(), &run); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Reconcile(t.Context(), request); err != nil {
+		t.Fatal(err)
+	}
+	if names := jobNames(t, api); len(names) != 0 {
+		t.Errorf("Jobs %v: the Job would make its next pod after a wait that grows", names)
 	}
 }
 

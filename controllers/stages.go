@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -48,12 +47,16 @@ func (r *Reconciler) advance(ctx context.Context, s *scope, st *v1alpha1.StageSt
 	}
 	s.recall(st, a)
 	if a.job.DeletionTimestamp != nil {
+		s.noteMessage(st, judge(a).message)
 		s.stopping(st)
 		r.unanswered(s)
 		return nil
 	}
 	o := judge(a)
 	s.noteMessage(st, o.message)
+	if a.pod() == nil {
+		o = remembered(o, st.LastFailure, a.job.Name)
+	}
 	d := decide(a.ledger(), o, checkpointStep(st), s.chargedElsewhere(st), s.maxRestarts())
 	if d.action == actionWait {
 		return r.follow(ctx, s, st, a)
@@ -97,43 +100,39 @@ func (r *Reconciler) withoutWorkload(ctx context.Context, s *scope, st *v1alpha1
 	if st.Attempts == 0 || st.State == v1alpha1.StageSuspended {
 		return r.start(ctx, s, st, l)
 	}
-	o := outcome{kind: outcomeDisrupted}
+	o := remembered(outcome{kind: outcomeDisrupted}, st.LastFailure, st.Workload)
 	d := decide(l, o, l.checkpointStep, s.chargedElsewhere(st), s.maxRestarts())
 	if d.action == actionExhaust {
 		return failedStage(st, d, s.maxRestarts())
 	}
-	return r.start(ctx, s, st, d.next)
+	return r.startAfter(ctx, s, st, d)
 }
 
-// restart makes the next attempt once the old one is gone or has ended, and its delay is over.
+// restart makes the next attempt once the old one is gone or has ended.
 func (r *Reconciler) restart(ctx context.Context, s *scope, st *v1alpha1.StageStatus, a *attempt, d decision) error {
-	if !a.ended() {
-		// The Job would make another pod after a wait that grows with every ignored failure. With the Job
-		// goes its pod's last message, so what it said must be in the status first.
-		s.stopping(st)
-		if !s.stored(st) {
-			return nil // writing the status brings the run back here
-		}
-		return r.deleteJob(ctx, a, metav1.DeletePropagationForeground)
+	if a.ended() {
+		return r.startAfter(ctx, s, st, d)
 	}
-	if wait := st.LastFailure.Time.Add(d.delay).Sub(s.now); wait > 0 {
-		s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonBackingOff,
-			fmt.Sprintf("stage %s: restart %d of at most %d in %s", st.Name, d.next.charged+s.chargedElsewhere(st), s.maxRestarts(), d.delay))
-		s.requeue(wait)
-		return nil
+	// The Job would make another pod after a wait that grows with every ignored failure. With the Job
+	// goes its pod's last message, so what it said must be in the status first.
+	s.stopping(st)
+	if !s.stored(st) {
+		return nil // writing the status brings the run back here
 	}
-	return r.start(ctx, s, st, d.next)
+	return r.deleteJob(ctx, a, metav1.DeletePropagationForeground)
 }
 
-// stored says whether the stage's last failure is in the status that was read, not only in what will be
-// written.
-func (s *scope) stored(st *v1alpha1.StageStatus) bool {
-	for i := range s.before.Status.Stages {
-		if old := &s.before.Status.Stages[i]; old.Name == st.Name {
-			return old.LastFailure != nil && old.LastFailure.Pod == st.LastFailure.Pod && old.LastFailure.Time.Equal(st.LastFailure.Time)
+// startAfter makes the next attempt once its delay is over.
+func (r *Reconciler) startAfter(ctx context.Context, s *scope, st *v1alpha1.StageStatus, d decision) error {
+	if f := st.LastFailure; f != nil && f.Time != nil {
+		if wait := f.Time.Add(d.delay).Sub(s.now); wait > 0 {
+			s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonBackingOff,
+				fmt.Sprintf("stage %s: restart %d of at most %d in %s", st.Name, d.next.charged+s.chargedElsewhere(st), s.maxRestarts(), d.delay))
+			s.requeue(wait)
+			return nil
 		}
 	}
-	return false
+	return r.start(ctx, s, st, d.next)
 }
 
 // start makes the stage's next attempt. Its name is deterministic, so making it twice is making it once.
@@ -187,54 +186,6 @@ func (s *scope) recall(st *v1alpha1.StageStatus, a *attempt) {
 func (s *scope) stopping(st *v1alpha1.StageStatus) {
 	s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonStopping,
 		fmt.Sprintf("stage %s: waiting for attempt %d to be gone", st.Name, st.Attempts))
-}
-
-// noteFailure writes down why an attempt ended, once.
-func (s *scope) noteFailure(st *v1alpha1.StageStatus, a *attempt, o outcome, d decision) {
-	f := o.failure
-	f.Charge = "Uncharged"
-	if d.charged {
-		f.Charge = "Charged"
-	}
-	if o.kind == outcomeFatal {
-		f.Charge = ""
-	}
-	ended := metav1.NewTime(endOf(a, s.now))
-	f.Time = &ended
-	if old := st.LastFailure; old == nil || old.Time == nil || !old.Time.Equal(&ended) || old.Pod != f.Pod {
-		s.warn("AttemptFailed", fmt.Sprintf("stage %s, attempt %d: %s: %s", st.Name, a.number, f.Reason, f.Message))
-	}
-	st.LastFailure = &f
-}
-
-// endOf is when an attempt ended, by the kubelet's or the Job controller's clock, to the second.
-func endOf(a *attempt, now time.Time) time.Time {
-	if pod := a.pod(); pod != nil {
-		if t := terminatedState(pod); t != nil && !t.FinishedAt.IsZero() {
-			return t.FinishedAt.Time
-		}
-	}
-	for i := range a.job.Status.Conditions {
-		if c := &a.job.Status.Conditions[i]; !c.LastTransitionTime.IsZero() {
-			return c.LastTransitionTime.Time
-		}
-	}
-	return now.Truncate(time.Second)
-}
-
-func failedStage(st *v1alpha1.StageStatus, d decision, maxRestarts int32) error {
-	var f v1alpha1.Failure
-	if st.LastFailure != nil {
-		f = *st.LastFailure
-	}
-	what := fmt.Sprintf("stage %s: %s: %s", st.Name, orElse(f.Reason, "Disrupted"), orElse(f.Message, "its workload was deleted"))
-	switch {
-	case d.action == actionExhaust:
-		return failf(reasonRestartsExhausted, "restartPolicy.maxRestarts of %d is reached; %s", maxRestarts, what)
-	case f.ExitCode != nil && *f.ExitCode == contract.ExitDiverged:
-		return failf(reasonDiverged, "%s", what)
-	}
-	return failf(reasonUserError, "%s", what)
 }
 
 // chargedElsewhere are the charged restarts of the other stages: the budget is the run's.

@@ -192,3 +192,36 @@ func TestConfigLost(t *testing.T) {
 	c.condition(run, v1alpha1.ConditionFailed, metav1.ConditionTrue, "ConfigLost")
 	c.collects(job) // nothing of a failed run goes on
 }
+
+// Deleting the failed pod does not buy the run a restart, nor skip its back-off.
+func TestPodDeletedWhileBackingOff(t *testing.T) {
+	for name, alsoJob := range map[string]bool{"the pod": false, "the Job": true} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t)
+			run := c.create(wrap.MakeRun(c.namespace, "sly"))
+			job := c.job(run, "pretrain", 1)
+			pod := c.runs(job)
+			c.exits(pod, contract.ExitStorage, wrap.Message(contract.TerminationMessage{
+				Stage: "pretrain", ExitCode: contract.ExitStorage, Message: "disk",
+			}))
+			c.ends(job, batchv1.JobFailed)
+			c.condition(run, v1alpha1.ConditionProgressing, metav1.ConditionTrue, "BackingOff")
+			c.must(api.Delete(t.Context(), pod, client.GracePeriodSeconds(0)))
+			if alsoJob {
+				c.gone(job)
+			}
+			c.pass(run, 0)
+			time.Sleep(500 * time.Millisecond)
+			c.condition(run, v1alpha1.ConditionProgressing, metav1.ConditionTrue, "BackingOff")
+			c.pass(run, controllersBackoff)
+			c.job(run, "pretrain", 2)
+			c.eventually("charge", func() string {
+				st := c.get(run).Status
+				if st.Restarts != 1 || st.Stages[0].LastFailure.Charge != "Charged" || st.Stages[0].LastFailure.Message != "disk" {
+					return fmt.Sprintf("restarts %d, last failure %+v", st.Restarts, st.Stages[0].LastFailure)
+				}
+				return ""
+			})
+		})
+	}
+}
