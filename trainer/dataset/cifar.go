@@ -2,7 +2,6 @@ package dataset
 
 import (
 	"archive/tar"
-	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"path"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
@@ -22,7 +22,7 @@ const (
 	cifarPlane       = cifarSide * cifarSide
 	cifarRecord      = 1 + 3*cifarPlane // label, then red, green and blue planes
 	cifarClasses     = 10
-	maxCIFARBytes    = 1 << 30 // of all files together
+	maxCIFARBytes    = 1 << 30 // that follow the archive's last entry
 )
 
 var cifarFiles = map[Split]*regexp.Regexp{
@@ -32,38 +32,48 @@ var cifarFiles = map[Split]*regexp.Regexp{
 
 // openCIFAR reads the binary version of CIFAR-10: its .bin files in dir or dir/cifar-10-batches-bin, or
 // the archive cifar-10-binary.tar.gz in dir, which is never unpacked to disk.
-func openCIFAR(dir string, split Split, limit int) (*Set, error) {
-	data, err := cifarFromFiles(dir, split)
-	if err == nil && len(data) == 0 {
-		data, err = cifarFromFiles(filepath.Join(dir, "cifar-10-batches-bin"), split)
+func openCIFAR(dir string, limit int, o Options) (*Set, error) {
+	c := cifar{split: o.Split, most: o.MemoryBytes}
+	err := c.readFiles(dir)
+	if err == nil && len(c.records) == 0 {
+		err = c.readFiles(filepath.Join(dir, "cifar-10-batches-bin"))
 	}
-	if err == nil && len(data) == 0 {
-		data, err = cifarFromArchive(filepath.Join(dir, cifarArchiveName), split)
+	if err == nil && len(c.records) == 0 {
+		err = c.readArchive(filepath.Join(dir, cifarArchiveName))
 	}
 	if err != nil {
 		return nil, err
 	}
-	if len(data) == 0 {
-		return nil, contract.UserErrorf("InvalidFile", "%s has no CIFAR-10 %s files (%s) and no %s; put them there, or correct format or uri", dir, split, cifarFiles[split], cifarArchiveName)
+	n := len(c.records)
+	if n == 0 {
+		return nil, contract.UserErrorf("InvalidFile", "%s has no CIFAR-10 %s files (%s) and no %s; put them there, or correct format or uri", dir, o.Split, cifarFiles[o.Split], cifarArchiveName)
 	}
-	n := len(data) / cifarRecord
 	all := make([]int, n)
-	for i := range all {
-		if all[i] = int(data[i*cifarRecord]); all[i] >= cifarClasses {
-			return nil, contract.UserErrorf("InvalidFile", "CIFAR-10 %s image %d in %s has the label %d, wanted 0 to 9; use the binary version of CIFAR-10", split, i, dir, all[i])
+	for i, record := range c.records {
+		if all[i] = int(record[0]); all[i] >= cifarClasses {
+			return nil, contract.UserErrorf("InvalidFile", "CIFAR-10 %s image %d in %s has the label %d, wanted 0 to 9; use the binary version of CIFAR-10", o.Split, i, dir, all[i])
 		}
 	}
-	keep, err := firstOfEach(all, cifarClasses, limit)
+	keep, err := firstOfEach(all, cifarClasses, limit, o.Field)
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{total: n, classes: knownDatasets["cifar-10"].classes}
-	s.images, s.labels = make([]Image, len(keep)), make([]int, len(keep))
+	s := &Set{total: n, classes: knownDatasets["cifar-10"].classes, labels: make([]int, len(keep))}
 	for i, k := range keep {
-		s.images[i] = Image{W: cifarSide, H: cifarSide, Pix: interleave(data[k*cifarRecord+1 : (k+1)*cifarRecord])}
 		s.labels[i] = all[k]
 	}
+	s.image = func(i int) (Image, error) {
+		return Image{W: cifarSide, H: cifarSide, Pix: interleave(c.records[keep[i]][1:])}, nil
+	}
 	return s, nil
+}
+
+// cifar is the records of a split, as they are stored.
+type cifar struct {
+	split   Split
+	records [][]byte
+	bytes   int64 // of records, at most most
+	most    int64
 }
 
 // interleave three planes.
@@ -76,64 +86,67 @@ func interleave(planes []byte) []uint8 {
 	return rgb
 }
 
-// cifarFromFiles joins a split's files in the order of their names; empty where there are none.
-func cifarFromFiles(dir string, split Split) ([]byte, error) {
+// readFiles in the order of their names; there may be none.
+func (c *cifar) readFiles(dir string) error {
 	entries, err := os.ReadDir(dir) // sorted
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
+		return nil
 	}
 	if err != nil {
-		return nil, contract.UserErrorf("DatasetNotReadable", "%w; make it readable for uid 65532", err)
+		return missing(err)
 	}
-	var data []byte
 	for _, e := range entries {
-		if !cifarFiles[split].MatchString(e.Name()) {
+		if !cifarFiles[c.split].MatchString(e.Name()) {
 			continue
 		}
-		f, err := os.Open(filepath.Join(dir, e.Name()))
-		if err != nil {
-			return nil, contract.UserErrorf("DatasetNotReadable", "%w; make it readable for uid 65532", err)
-		}
-		data, err = appendRecords(data, f)
-		f.Close()
-		if err != nil {
-			return nil, contract.UserErrorf("InvalidFile", "%s: %w; get the file again", f.Name(), err)
+		name := filepath.Join(dir, e.Name())
+		if err := c.readFile(name); err != nil {
+			return invalid(name, err, "get the file again")
 		}
 	}
-	return data, nil
+	return nil
 }
 
-// cifarFromArchive reads a split's files out of the archive; empty where there is no archive.
-func cifarFromArchive(archive string, split Split) ([]byte, error) {
-	f, err := os.Open(archive)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
+func (c *cifar) readFile(name string) error {
+	f, size, err := openRegular(name)
 	if err != nil {
-		return nil, contract.UserErrorf("DatasetNotReadable", "%w; make it readable for uid 65532", err)
+		return err
 	}
 	defer f.Close()
-	files, err := readArchive(f, cifarFiles[split])
-	if err != nil {
-		return nil, contract.UserErrorf("InvalidFile", "%s: %w; get the archive again", archive, err)
-	}
-	var data []byte
-	for _, name := range sortedKeys(files) {
-		if data, err = appendRecords(data, bytes.NewReader(files[name])); err != nil {
-			return nil, contract.UserErrorf("InvalidFile", "%s in %s: %w; get the archive again", name, archive, err)
-		}
-	}
-	return data, nil
+	data, err := c.read(f, size)
+	c.records = append(c.records, data...)
+	return err
 }
 
-// readArchive reads the files of a .tar.gz whose base names match. An entry that leads out of the archive
-// is refused: an archive that has one is not what it should be.
-func readArchive(r io.Reader, match *regexp.Regexp) (map[string][]byte, error) {
+// readArchive reads the split's files out of the archive; there may be no archive.
+func (c *cifar) readArchive(archive string) error {
+	const fix = "get the archive again"
+	f, _, err := openRegular(archive)
+	if absent(err) {
+		return nil
+	}
+	if err != nil {
+		return invalid(archive, err, fix)
+	}
+	defer f.Close()
+	files, err := c.entries(f)
+	if err != nil {
+		return invalid(archive, err, fix)
+	}
+	for _, name := range sortedKeys(files) {
+		c.records = append(c.records, files[name]...)
+	}
+	return nil
+}
+
+// entries are the records of the archive's files. An entry that leads out of the archive is refused: an
+// archive that has one is not what it should be.
+func (c *cifar) entries(r io.Reader) (map[string][][]byte, error) {
 	z, err := gzip.NewReader(r)
 	if err != nil {
 		return nil, err
 	}
-	files, total := map[string][]byte{}, int64(0)
+	files := map[string][][]byte{}
 	for t := tar.NewReader(z); ; {
 		h, err := t.Next()
 		if errors.Is(err, io.EOF) {
@@ -147,27 +160,26 @@ func readArchive(r io.Reader, match *regexp.Regexp) (map[string][]byte, error) {
 		if !filepath.IsLocal(h.Name) || strings.Contains(h.Name, `\`) {
 			return nil, fmt.Errorf("the entry %q leads out of the archive", h.Name)
 		}
-		if h.Typeflag != tar.TypeReg || !match.MatchString(path.Base(h.Name)) {
+		if h.Typeflag != tar.TypeReg || !cifarFiles[c.split].MatchString(path.Base(h.Name)) {
 			continue
 		}
-		if total += h.Size; total > maxCIFARBytes {
-			return nil, fmt.Errorf("more than %d bytes", maxCIFARBytes)
-		}
-		if files[path.Base(h.Name)], err = io.ReadAll(t); err != nil {
+		if files[path.Base(h.Name)], err = c.read(t, h.Size); err != nil {
 			return nil, fmt.Errorf("%s: %w", h.Name, err)
 		}
 	}
 }
 
-func appendRecords(data []byte, r io.Reader) ([]byte, error) {
-	more, err := io.ReadAll(io.LimitReader(r, maxCIFARBytes-int64(len(data))+1))
-	switch {
-	case err != nil:
-		return nil, err
-	case len(data)+len(more) > maxCIFARBytes:
-		return nil, fmt.Errorf("more than %d bytes", maxCIFARBytes)
-	case len(more) == 0 || len(more)%cifarRecord != 0:
-		return nil, fmt.Errorf("wanted records of %d bytes, got %d bytes", cifarRecord, len(more))
+// read the records of a file of a size.
+func (c *cifar) read(r io.Reader, size int64) ([][]byte, error) {
+	if c.bytes += size; c.bytes > c.most {
+		return nil, tooLarge(c.bytes, c.most)
 	}
-	return append(data, more...), nil
+	if size == 0 || size%cifarRecord != 0 {
+		return nil, fmt.Errorf("wanted records of %d bytes, got %d bytes", cifarRecord, size)
+	}
+	data := make([]byte, size)
+	if n, err := io.ReadFull(r, data); err != nil {
+		return nil, fmt.Errorf("wanted %d bytes, got %d: %w", size, n, err)
+	}
+	return slices.Collect(slices.Chunk(data, cifarRecord)), nil
 }

@@ -3,12 +3,12 @@
 // in which order they are trained on.
 //
 // Images are what Pillow's convert("RGB") makes of them: grey becomes three equal channels, transparency is dropped
-// and the colour under it stays, no colour profile is applied, and an EXIF orientation is ignored.
+// and the colour under it stays, no colour profile is applied, and an EXIF orientation is ignored. One thing differs:
+// of 16-bit grey the high byte is taken, as of 16-bit colour, where Pillow makes nearly all of it white.
 package dataset
 
 import (
 	"fmt"
-	"sync"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 )
@@ -22,7 +22,7 @@ type Image struct {
 // Dataset gives images by index. It is safe for use by several goroutines.
 type Dataset interface {
 	Len() int
-	// Image i decoded. An error is a user error where the file is bad.
+	// Image i decoded.
 	Image(i int) (Image, error)
 	// Label of image i, an index into Classes, or -1 without labels.
 	Label(i int) int
@@ -37,19 +37,20 @@ type Skipped struct {
 
 // Set is an opened split of a dataset.
 type Set struct {
-	images  []Image  // decoded; nil: files are decoded at each access
+	image   func(i int) (Image, error)
 	files   []string // nil for formats of one file
 	labels  []int
 	classes []string
 
-	mu      sync.Mutex
 	skipped []Skipped
-	bad     map[int]bool // images of skipped that still have an index
-	total   int          // files looked at
+	total   int // files looked at
 }
 
 // Len is the number of usable images.
 func (s *Set) Len() int { return len(s.labels) }
+
+// Image i decoded. An error is of storage, or a user error where a file has changed since Open.
+func (s *Set) Image(i int) (Image, error) { return s.image(i) }
 
 // Label of image i, or -1.
 func (s *Set) Label(i int) int { return s.labels[i] }
@@ -57,13 +58,8 @@ func (s *Set) Label(i int) int { return s.labels[i] }
 // Classes are the names of the labels, empty without labels.
 func (s *Set) Classes() []string { return s.classes }
 
-// Skipped files so far: those found when the set was opened and, of a set that does not fit into memory,
-// those met since.
-func (s *Set) Skipped() []Skipped {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]Skipped(nil), s.skipped...)
-}
+// Skipped are the files that were found to be bad when the set was opened: it has no image of them.
+func (s *Set) Skipped() []Skipped { return s.skipped }
 
 // ClassCounts are the images of each class, nil without labels.
 func ClassCounts(d Dataset) []int {

@@ -14,62 +14,65 @@ import (
 // tolerated is how many bad files of n are skipped: one in a hundred, at least one. More are an error.
 func tolerated(n int) int { return max(1, n/100) }
 
-// outcome of looking at a file: whether its header and its pixels are good.
+// outcome of looking at a file.
 type outcome struct {
-	image           Image
-	header, content error
+	image Image // where all images so far fit into memory
+	bad   error // why the file can not be used
 }
 
-// decodeAll looks at every file. Where the decoded images fit into memory they are kept, and every bad
-// file is left out; where they do not, files with a bad header are left out and the rest is decoded at
-// each access. Which of the two it is depends on the headers alone, never on timing.
+// decodeAll decodes every file and leaves the bad ones out. Where the images do not fit into memory, each is
+// decoded again at each access. Which images a set has never depends on that, nor on timing: a stage that
+// resumes elsewhere, with more or less memory, has the same.
 func (s *Set) decodeAll(ctx context.Context, o Options) error {
-	s.total, s.bad = len(s.files), map[int]bool{}
-	results, bytes, err := s.lookAtAll(ctx, o)
+	results, bytes, err := lookAtAll(ctx, s.files, o)
 	if err != nil {
 		return err
 	}
-	fits := bytes <= o.MemoryBytes
+	s.total = len(s.files)
 	var files []string
+	var images []Image
 	var labels []int
 	for i, r := range results {
-		reason := r.header
-		if reason == nil && fits {
-			reason = r.content
-		}
-		if reason != nil {
-			s.skipped = append(s.skipped, Skipped{s.files[i], reason.Error()})
+		if r.bad != nil {
+			s.skipped = append(s.skipped, Skipped{s.files[i], r.bad.Error()})
 			continue
 		}
-		files, labels = append(files, s.files[i]), append(labels, s.labels[i])
-		if fits {
-			s.images = append(s.images, r.image)
-		}
+		files, images, labels = append(files, s.files[i]), append(images, r.image), append(labels, s.labels[i])
 	}
-	s.files, s.labels = files, labels
 	if len(labels) == 0 || len(s.skipped) > tolerated(s.total) {
 		return s.tooMany()
+	}
+	s.files, s.labels = files, labels
+	if bytes <= o.MemoryBytes {
+		s.image = func(i int) (Image, error) { return images[i], nil }
+	} else {
+		s.image = func(i int) (Image, error) { return decodeAgain(files[i]) }
 	}
 	return nil
 }
 
-// lookAtAll files in parallel; bytes is what all would take decoded.
-func (s *Set) lookAtAll(ctx context.Context, o Options) (results []outcome, bytes int64, err error) {
-	results = make([]outcome, len(s.files))
+// lookAtAll files in parallel; bytes is what all would take decoded. An error is of the storage.
+func lookAtAll(ctx context.Context, files []string, o Options) (results []outcome, bytes int64, err error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	results = make([]outcome, len(files))
 	var next, sum, done atomic.Int64
 	var wg sync.WaitGroup
 	var mu sync.Mutex // serialises Progress
-	for range min(o.Workers, len(s.files)) {
+	for range min(o.Workers, len(files)) {
 		wg.Go(func() {
 			for ctx.Err() == nil {
 				i := int(next.Add(1)) - 1
-				if i >= len(s.files) {
+				if i >= len(files) {
 					return
 				}
-				results[i] = lookAt(s.files[i], &sum, o.MemoryBytes)
-				if n := done.Add(1); n%1000 == 0 || int(n) == len(s.files) {
+				results[i] = lookAt(files[i], &sum, o.MemoryBytes)
+				if err := accessError(results[i].bad); err != nil {
+					stop(err)
+				}
+				if n := done.Add(1); n%1000 == 0 || int(n) == len(files) {
 					mu.Lock()
-					o.report("decode images", n, int64(len(s.files)))
+					o.report("decode images", n, int64(len(files)))
 					mu.Unlock()
 				}
 			}
@@ -79,42 +82,25 @@ func (s *Set) lookAtAll(ctx context.Context, o Options) (results []outcome, byte
 	return results, sum.Load(), context.Cause(ctx)
 }
 
-// lookAt a file: header, and pixels while those of all files so far fit into memory.
-func lookAt(file string, sum *atomic.Int64, memory int64) (r outcome) {
-	data, err := readFile(file)
-	if err != nil {
-		return outcome{header: err}
+// lookAt a file. Its image is kept while all so far fit into memory.
+func lookAt(file string, sum *atomic.Int64, memory int64) outcome {
+	m, err := decodeFile(file)
+	if sum.Add(int64(len(m.Pix))) > memory {
+		m = Image{}
 	}
-	c, err := decodeHeader(data)
-	if err != nil {
-		return outcome{header: err}
-	}
-	if sum.Add(3*int64(c.Width)*int64(c.Height)) <= memory {
-		r.image, r.content = decode(data)
-	}
-	return r
+	return outcome{m, err}
 }
 
-// Image i. Of a set that does not fit into memory, a file that turns out to be bad is replaced by the next
-// good one of its class, which keeps every epoch's order; too many of them are an error.
-func (s *Set) Image(i int) (Image, error) {
-	if s.images != nil {
-		return s.images[i], nil
+// decodeAgain a file that was good when the set was opened.
+func decodeAgain(file string) (Image, error) {
+	m, err := decodeFile(file)
+	if err == nil {
+		return m, nil
 	}
-	for k := range len(s.files) {
-		j := (i + k) % len(s.files)
-		if s.labels[j] != s.labels[i] || s.isBad(j) {
-			continue
-		}
-		m, err := decodeFile(s.files[j])
-		if err == nil {
-			return m, nil
-		}
-		if err := s.skip(j, err); err != nil {
-			return Image{}, err
-		}
+	if err := accessError(err); err != nil {
+		return Image{}, err
 	}
-	return Image{}, s.tooMany()
+	return Image{}, contract.UserErrorf("ImageChanged", "%s could be decoded when the stage began and now can not: %w; do not change a dataset while a run uses it", shortName(file), err)
 }
 
 func decodeFile(file string) (Image, error) {
@@ -128,40 +114,41 @@ func decodeFile(file string) (Image, error) {
 	return decode(data)
 }
 
-func (s *Set) isBad(i int) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.bad[i]
-}
-
-// skip a file from now on.
-func (s *Set) skip(i int, reason error) error {
-	s.mu.Lock()
-	if !s.bad[i] {
-		s.bad[i] = true
-		s.skipped = append(s.skipped, Skipped{s.files[i], reason.Error()})
-	}
-	n := len(s.skipped)
-	s.mu.Unlock()
-	if n > tolerated(s.total) {
-		return s.tooMany()
-	}
-	return nil
-}
-
 // shown is how many bad files a message names.
 const shown = 3
 
 func (s *Set) tooMany() error {
 	skipped := s.Skipped()
+	return contract.UserErrorf("TooManyBadImages", "%d of %d image files are bad, at most %d are skipped: %s; repair or remove them", len(skipped), s.total, tolerated(s.total), list(skipped))
+}
+
+// Warning of the files that were skipped so far, for a person; empty where there are none.
+func (s *Set) Warning() string {
+	skipped := s.Skipped()
+	switch len(skipped) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("1 of %d image files is bad and is skipped: %s; repair or remove it", s.total, list(skipped))
+	}
+	return fmt.Sprintf("%d of %d image files are bad and are skipped: %s; repair or remove them", len(skipped), s.total, list(skipped))
+}
+
+// list names the first files and why each is bad.
+func list(skipped []Skipped) string {
 	var names []string
 	for _, f := range skipped[:min(shown, len(skipped))] {
 		names = append(names, fmt.Sprintf("%s (%s)", shortName(f.File), f.Reason))
 	}
-	return contract.UserErrorf("TooManyBadImages", "%d of %d image files are bad, at most %d are skipped: %s; repair or remove them", len(skipped), s.total, tolerated(s.total), strings.Join(names, ", "))
+	if more := len(skipped) - shown; more > 0 {
+		names = append(names, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(names, ", ")
 }
 
-// shortName is the last two parts of a path: class and file.
+// shortName is the last three parts of a path: split, class and file.
 func shortName(path string) string {
-	return filepath.Join(filepath.Base(filepath.Dir(path)), filepath.Base(path))
+	class, file := filepath.Split(path)
+	split, class := filepath.Split(filepath.Clean(class))
+	return filepath.Join(filepath.Base(split), class, file)
 }

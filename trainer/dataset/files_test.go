@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"context"
+	"errors"
 	"image/color"
 	"os"
 	"path/filepath"
@@ -61,36 +62,29 @@ func TestPipeIsNoImage(t *testing.T) {
 	}
 }
 
-// A set that is larger than the memory it may have gives the same images, and replaces a bad one by the
-// next of its class.
+// A set that is larger than the memory it may have is the same set: a bad image, also of a test split, is left
+// out and never stands in for another.
 func TestLargerThanMemory(t *testing.T) {
 	good := jpegOf(t, picture(32, 32, color.Gray{100}))
 	dir := withBad(t, good[:len(good)-20])
-	kept, lazy := mustOpen(t, dir, v1alpha1.FormatImageFolder, 0, Options{}), mustOpen(t, dir, v1alpha1.FormatImageFolder, 0, Options{MemoryBytes: 1000, Workers: 2})
-	if lazy.images != nil || lazy.Len() != kept.Len()+1 {
-		t.Fatalf("%d images, want one more than %d: its header is good", lazy.Len(), kept.Len())
+	if err := os.Symlink("train", filepath.Join(dir, "test")); err != nil {
+		t.Fatal(err)
 	}
-	at := 0
-	for i, f := range lazy.files {
-		if strings.HasSuffix(f, "bad0.jpg") {
-			at = i
+	for _, split := range []Split{Train, Test} {
+		kept := mustOpen(t, dir, v1alpha1.FormatImageFolder, 0, Options{Split: split})
+		lazy := mustOpen(t, dir, v1alpha1.FormatImageFolder, 0, Options{Split: split, MemoryBytes: 1000, Workers: 2})
+		if diff := cmp.Diff(labelsOf(kept), labelsOf(lazy)); lazy.Len() != 200 || diff != "" {
+			t.Fatal(lazy.Len(), diff)
 		}
-	}
-	for range 2 {
-		got, err := lazy.Image(at)
-		want, _ := lazy.Image(at + 1)
-		if diff := cmp.Diff(want, got); err != nil || diff != "" {
-			t.Errorf("in place of the bad image: %v %s", err, diff)
+		if diff := cmp.Diff(kept.Skipped(), lazy.Skipped()); len(lazy.Skipped()) != 1 || diff != "" {
+			t.Error(diff)
 		}
-	}
-	if n := len(lazy.Skipped()); n != 1 {
-		t.Errorf("%d skipped, want 1", n)
-	}
-	for i := range at {
-		a, _ := kept.Image(i)
-		b, _ := lazy.Image(i)
-		if diff := cmp.Diff(a, b); diff != "" {
-			t.Fatal(i, diff)
+		for i := range lazy.Len() {
+			a, _ := kept.Image(i)
+			b, err := lazy.Image(i)
+			if diff := cmp.Diff(a, b); err != nil || diff != "" {
+				t.Fatal(i, err, diff)
+			}
 		}
 	}
 }
@@ -98,12 +92,21 @@ func TestLargerThanMemory(t *testing.T) {
 func TestLargerThanMemoryTooManyBad(t *testing.T) {
 	cut := jpegOf(t, picture(32, 32, color.Gray{100}))
 	cut = cut[:len(cut)-20]
-	lazy := mustOpen(t, withBad(t, cut, cut, cut), v1alpha1.FormatImageFolder, 0, Options{MemoryBytes: 1})
-	var err error
-	for i := 0; i < lazy.Len() && err == nil; i++ {
-		_, err = lazy.Image(i)
-	}
+	_, err := open(t, withBad(t, cut, cut, cut), v1alpha1.FormatImageFolder, 0, Options{MemoryBytes: 1})
 	wantUserError(t, err, "3 of 203 image files are bad")
+}
+
+// A file that was good when the set was opened, and is not any more.
+func TestImageThatChanges(t *testing.T) {
+	lazy := mustOpen(t, withBad(t), v1alpha1.FormatImageFolder, 0, Options{MemoryBytes: 1})
+	write(t, lazy.files[0], []byte("text"))
+	_, err := lazy.Image(0)
+	wantUserError(t, err, "train/cat/aa.PNG", "neither JPEG nor PNG", "do not change")
+	if err := errors.Join(os.Remove(lazy.files[1]), os.Symlink("/proc/self/mem", lazy.files[1])); err != nil {
+		t.Fatal(err)
+	}
+	_, err = lazy.Image(1)
+	wantStorageError(t, err, "input/output error")
 }
 
 func TestOpenEndsWithItsContext(t *testing.T) {

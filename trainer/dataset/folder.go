@@ -14,11 +14,11 @@ import (
 // openFolder reads train/<class>/<file> or {test,val}/<class>/<file>. The classes are the folders of
 // train/, sorted; images are in the order of class and file name.
 func openFolder(ctx context.Context, dir string, limit int, o Options) (*Set, error) {
-	classes, err := subfolders(filepath.Join(dir, "train"))
+	classes, err := subfolders(filepath.Join(dir, "train"), o.Field)
 	if err != nil {
 		return nil, err
 	}
-	root, found, err := splitFolder(dir, o.Split, classes)
+	root, found, err := splitFolder(dir, classes, o)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +44,7 @@ func openFolder(ctx context.Context, dir string, limit int, o Options) (*Set, er
 			files, labels = append(files, n), append(labels, label)
 		}
 	}
-	keep, err := firstOfEach(labels, len(classes), limit)
+	keep, err := firstOfEach(labels, len(classes), limit, o.Field)
 	if err != nil {
 		return nil, err
 	}
@@ -56,33 +56,33 @@ func openFolder(ctx context.Context, dir string, limit int, o Options) (*Set, er
 }
 
 // splitFolder is the folder of a split and its class folders.
-func splitFolder(dir string, split Split, classes []string) (string, []string, error) {
-	if split == Train {
+func splitFolder(dir string, classes []string, o Options) (string, []string, error) {
+	if o.Split == Train {
 		return filepath.Join(dir, "train"), classes, nil
 	}
 	root := filepath.Join(dir, "test")
 	if _, err := os.Stat(root); errors.Is(err, os.ErrNotExist) {
-		if _, err := os.Stat(filepath.Join(dir, "val")); err == nil {
+		if _, err := os.Stat(filepath.Join(dir, "val")); !errors.Is(err, os.ErrNotExist) {
 			root = filepath.Join(dir, "val")
 		}
 	}
-	found, err := subfolders(root)
+	found, err := subfolders(root, o.Field)
 	return root, found, err
 }
 
 // openImages reads the image files of one folder, without labels.
 func openImages(ctx context.Context, dir string, limit int, o Options) (*Set, error) {
 	if o.Split == Test {
-		return nil, contract.UserErrorf("NoLabels", "spec.dataset.format Images has no test split; set spec.evaluation.dataset to a labelled dataset, or leave linearEvaluation, finetuning and knn out")
+		return nil, contract.UserErrorf("NoLabels", "%s.format Images has no test split; set spec.evaluation.dataset to a labelled dataset, or leave linearEvaluation, finetuning and knn out", o.Field)
 	}
 	files, err := imageFiles(dir)
 	if err != nil {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, contract.UserErrorf("EmptyFolder", "%s has no .jpg, .jpeg or .png file; add images, or, if they are in train/<class>/, set spec.dataset.format to ImageFolder", dir)
+		return nil, contract.UserErrorf("EmptyFolder", "%s has no .jpg, .jpeg or .png file; add images, or, if they are in train/<class>/, set %s.format to ImageFolder", dir, o.Field)
 	}
-	keep, err := firstOfEach(noLabels(len(files)), 0, limit)
+	keep, err := firstOfEach(noLabels(len(files)), 0, limit, o.Field)
 	if err != nil {
 		return nil, err
 	}
@@ -91,25 +91,29 @@ func openImages(ctx context.Context, dir string, limit int, o Options) (*Set, er
 }
 
 // subfolders of dir, sorted; hidden ones (lost+found of a new volume, too) are not classes.
-func subfolders(dir string) ([]string, error) {
-	if err := checkDir(dir, "spec.dataset.format ImageFolder"); err != nil {
+func subfolders(dir, field string) ([]string, error) {
+	if err := checkDir(dir, field+".format ImageFolder"); err != nil {
 		return nil, err
 	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, contract.UserErrorf("DatasetNotReadable", "%w; make it readable for uid 65532", err)
+		return nil, missing(err)
 	}
 	var names []string
 	for _, e := range entries {
 		if strings.HasPrefix(e.Name(), ".") || e.Name() == "lost+found" {
 			continue
 		}
-		if info, err := os.Stat(filepath.Join(dir, e.Name())); err == nil && info.IsDir() { // follows links
+		info, err := os.Stat(filepath.Join(dir, e.Name())) // follows links
+		if accessError(err) != nil {
+			return nil, accessError(err) // or an outage would make a class disappear
+		}
+		if err == nil && info.IsDir() {
 			names = append(names, e.Name())
 		}
 	}
 	if len(names) == 0 {
-		return nil, contract.UserErrorf("EmptyFolder", "%s has no folder of a class; put images into %s, or set spec.dataset.format to Images", dir, filepath.Join(dir, "<class>"))
+		return nil, contract.UserErrorf("EmptyFolder", "%s has no folder of a class; put images into %s, or set %s.format to Images", dir, filepath.Join(dir, "<class>"), field)
 	}
 	return names, nil
 }
@@ -118,7 +122,7 @@ func subfolders(dir string) ([]string, error) {
 func imageFiles(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, contract.UserErrorf("DatasetNotReadable", "%w; make it readable for uid 65532", err)
+		return nil, missing(err)
 	}
 	var files []string
 	for _, e := range entries {

@@ -29,11 +29,13 @@ func TestIDX(t *testing.T) {
 			labels, _ := pack(idxOf([]byte{1, 0, 1, 0}, 4))
 			write(t, filepath.Join(dir, "t10k-images-idx3-ubyte"+end), images)
 			write(t, filepath.Join(dir, "t10k-labels-idx1-ubyte"+end), labels)
+			trainLabels, _ := pack(idxOf([]byte{2, 0}, 2))
+			write(t, filepath.Join(dir, "train-labels-idx1-ubyte"+end), trainLabels)
 			s := mustOpen(t, dir, v1alpha1.FormatIDX, 0, Options{Split: Test})
 			if diff := cmp.Diff([]int{1, 0, 1, 0}, labelsOf(s)); diff != "" {
 				t.Error(diff)
 			}
-			if diff := cmp.Diff([]string{"0", "1"}, s.Classes()); diff != "" {
+			if diff := cmp.Diff([]string{"0", "1", "2"}, s.Classes()); diff != "" {
 				t.Error(diff)
 			}
 			got, err := s.Image(1)
@@ -221,13 +223,15 @@ func TestBadInput(t *testing.T) {
 		"IDX data cut":               {idx, map[string][]byte{images: good[:20]}, []string{"wanted 8 bytes of data, got 4"}},
 		"IDX data too long":          {idx, map[string][]byte{images: append(append([]byte{}, good...), 1)}, []string{"wanted 8 bytes of data, got more"}},
 		"IDX of no image":            {idx, map[string][]byte{images: idxOf(nil, 0, 2, 2)}, []string{"dimension 0"}},
-		"IDX absurd":                 {idx, map[string][]byte{images: idxOf(nil, 4e9, 4000, 4000)}, []string{"dimension 0 of 4000000000"}},
+		"IDX absurd":                 {idx, map[string][]byte{images: idxOf(nil, 4e9, 4000, 4000)}, []string{"MiB of memory", "may take 2048"}},
 		"IDX absurd side":            {idx, map[string][]byte{images: idxOf(nil, 1, 1e9, 1)}, []string{"dimension 1 of 1000000000"}},
 		"IDX promises too much":      {idx, map[string][]byte{images: idxOf(nil, 2e6, 28, 28)}, []string{"wanted 1568000000 bytes of data, got 0"}},
 		"not IDX":                    {idx, map[string][]byte{images: bytes.Repeat([]byte{9}, 99)}, []string{"begins with 00000803", "09090909"}},
 		"IDX gz cut":                 {idx, map[string][]byte{images + ".gz": gzipped(t, good)[:30]}, []string{"unexpected EOF"}},
 		"IDX not gz":                 {idx, map[string][]byte{images + ".gz": good}, []string{"gzip: invalid header"}},
 		"IDX labels of other number": {idx, map[string][]byte{images: good, labels: idxOf([]byte{1, 2, 3}, 3)}, []string{"3 labels", "2 images"}},
+		"IDX not a file":             {idx, map[string][]byte{images + "/x": {1}}, []string{images, "not a regular file"}},
+		"CIFAR not a file":           {cifar, map[string][]byte{"data_batch_1.bin/x": {1}}, []string{"data_batch_1.bin", "not a regular file"}},
 		"CIFAR missing":              {cifar, nil, []string{"data_batch", cifarArchiveName}},
 		"CIFAR cut":                  {cifar, map[string][]byte{"data_batch_1.bin": records(1)[:3000]}, []string{"data_batch_1.bin", "wanted records of 3073 bytes, got 3000"}},
 		"CIFAR empty":                {cifar, map[string][]byte{"data_batch_1.bin": {}}, []string{"got 0 bytes"}},

@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"cmp"
 	"compress/gzip"
 	"encoding/binary"
 	"errors"
@@ -8,54 +9,85 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 )
 
-// Limits that keep an absurd header from taking all memory.
+// maxSide of an IDX image in pixels, and maxLabels bytes of an IDX file's labels: absurd headers.
 const (
-	maxSide     = 4096    // pixels of an IDX image's side
-	maxIDXBytes = 2 << 30 // of an IDX file's images
+	maxSide   = 4096
+	maxLabels = 1 << 28
 )
 
 // openIDX reads MNIST's format: {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or .gz. Without a
-// labels file the set has no labels.
-func openIDX(dir string, split Split, limit int) (*Set, error) {
-	prefix := map[Split]string{Train: "train", Test: "t10k"}[split]
-	images, err := readIDX(filepath.Join(dir, prefix+"-images-idx3-ubyte"), 3)
+// labels file the set has no labels. The classes are those of the training labels: a test split may lack some.
+func openIDX(dir string, limit int, o Options) (*Set, error) {
+	prefix := map[Split]string{Train: "train", Test: "t10k"}[o.Split]
+	images, err := readIDX(filepath.Join(dir, prefix+"-images-idx3-ubyte"), 3, o.MemoryBytes)
 	if err != nil {
 		return nil, err
 	}
 	n, h, w := images.dims[0], images.dims[1], images.dims[2]
-	labels, err := readIDX(filepath.Join(dir, prefix+"-labels-idx1-ubyte"), 1)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		labels = nil
-	case err != nil:
-		return nil, err
-	case labels.dims[0] != n:
-		return nil, contract.UserErrorf("InvalidFile", "%s has %d labels and %s has %d images; use files that belong together", labels.path, labels.dims[0], images.path, n)
-	}
-	all := noLabels(n)
-	classes := 0
-	if labels != nil {
-		for i, b := range labels.data {
-			all[i] = int(b)
-			classes = max(classes, int(b)+1)
-		}
-	}
-	keep, err := firstOfEach(all, classes, limit)
+	labels, err := readLabels(dir, prefix)
 	if err != nil {
 		return nil, err
 	}
-	s := &Set{total: n, classes: numbered(classes)}
-	s.images, s.labels = make([]Image, len(keep)), make([]int, len(keep))
+	all, classes := noLabels(n), 0
+	if labels != nil {
+		if labels.dims[0] != n {
+			return nil, contract.UserErrorf("InvalidFile", "%s has %d labels and %s has %d images; use files that belong together", labels.path, labels.dims[0], images.path, n)
+		}
+		if classes, err = idxClasses(dir, labels, o.Split); err != nil {
+			return nil, err
+		}
+		for i, b := range labels.data {
+			all[i] = int(b)
+		}
+	}
+	keep, err := firstOfEach(all, classes, limit, o.Field)
+	if err != nil {
+		return nil, err
+	}
+	s := &Set{total: n, classes: numbered(classes), labels: make([]int, len(keep))}
 	for i, k := range keep {
-		s.images[i] = Image{W: w, H: h, Pix: fromGrey(images.data[k*h*w : (k+1)*h*w])}
 		s.labels[i] = all[k]
 	}
+	s.image = func(i int) (Image, error) { // kept as it is stored: a third of RGB
+		k := keep[i]
+		return Image{W: w, H: h, Pix: fromGrey(images.data[k*h*w : (k+1)*h*w])}, nil
+	}
 	return s, nil
+}
+
+// readLabels of a split; nil where there is no file.
+func readLabels(dir, prefix string) (*idx, error) {
+	labels, err := readIDX(filepath.Join(dir, prefix+"-labels-idx1-ubyte"), 1, maxLabels)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	return labels, err
+}
+
+// idxClasses is how many classes the training split has. labels are those of the split.
+func idxClasses(dir string, labels *idx, split Split) (int, error) {
+	most := int(slices.Max(labels.data))
+	if split == Train {
+		return most + 1, nil
+	}
+	train, err := readLabels(dir, "train")
+	switch {
+	case err != nil:
+		return 0, err
+	case train == nil:
+		return 0, contract.UserErrorf("NoLabels", "%s has labels and the training images beside it have none; add train-labels-idx1-ubyte", labels.path)
+	}
+	classes := int(slices.Max(train.data)) + 1
+	if most >= classes {
+		return 0, contract.UserErrorf("ClassesDiffer", "%s has the label %d and the highest of %s is %d; use files that belong together", labels.path, most, train.path, classes-1)
+	}
+	return classes, nil
 }
 
 // idx is an array of bytes.
@@ -65,13 +97,14 @@ type idx struct {
 	data []byte
 }
 
-// readIDX reads an array of unsigned bytes with the given number of dimensions from path or path.gz.
-func readIDX(path string, dimensions int) (*idx, error) {
-	f, err := os.Open(path)
+// readIDX reads an array of unsigned bytes with the given number of dimensions, of at most so many bytes,
+// from path or path.gz.
+func readIDX(path string, dimensions int, most int64) (*idx, error) {
+	f, _, err := openRegular(path)
 	var r io.Reader = f
 	if errors.Is(err, os.ErrNotExist) {
 		path += ".gz"
-		if f, err = os.Open(path); err == nil {
+		if f, _, err = openRegular(path); err == nil {
 			defer f.Close()
 			r, err = gzip.NewReader(f)
 		}
@@ -79,17 +112,17 @@ func readIDX(path string, dimensions int) (*idx, error) {
 		defer f.Close()
 	}
 	if err != nil {
-		return nil, contract.UserErrorf("InvalidFile", "%s, or the same without .gz: %w; put the IDX file there, or correct format or uri", path, err)
+		return nil, invalid(path+", or the same without .gz", err, "put the IDX file there, or correct format or uri")
 	}
-	a, err := parseIDX(r, dimensions)
+	a, err := parseIDX(r, dimensions, most)
 	if err != nil {
-		return nil, contract.UserErrorf("InvalidFile", "%s: %w; get the file again", path, err)
+		return nil, invalid(path, err, "get the file again")
 	}
 	a.path = path
 	return a, nil
 }
 
-func parseIDX(r io.Reader, dimensions int) (*idx, error) {
+func parseIDX(r io.Reader, dimensions int, most int64) (*idx, error) {
 	header := make([]byte, 4+4*dimensions)
 	if _, err := io.ReadFull(r, header); err != nil {
 		return nil, fmt.Errorf("wanted a header of %d bytes: %w", len(header), err)
@@ -100,28 +133,28 @@ func parseIDX(r io.Reader, dimensions int) (*idx, error) {
 	a, size := &idx{}, int64(1)
 	for d := range dimensions {
 		n := int64(binary.BigEndian.Uint32(header[4+4*d:]))
-		if n == 0 || (d > 0 && n > maxSide) || size*n > maxIDXBytes {
-			return nil, fmt.Errorf("dimension %d of %d is not between 1 and what is allowed (%d pixels a side, %d bytes)", d, n, maxSide, maxIDXBytes)
+		if n == 0 || (d > 0 && n > maxSide) {
+			return nil, fmt.Errorf("dimension %d of %d is not between 1 and what is allowed (%d pixels a side)", d, n, maxSide)
 		}
-		a.dims, size = append(a.dims, int(n)), size*n
+		a.dims, size = append(a.dims, int(n)), size*n // 2^32 images of 2^24 pixels at most
 	}
-	// ReadAll grows with the data, so a header that promises too much costs nothing.
-	data, err := io.ReadAll(io.LimitReader(r, size+1))
+	if size > most {
+		return nil, tooLarge(size, most)
+	}
+	a.data = make([]byte, size) // takes memory only as it is filled: a header that promises too much costs nothing
+	n, err := io.ReadFull(r, a.data)
 	if err != nil {
-		return nil, fmt.Errorf("wanted %d bytes of data, got %d: %w", size, len(data), err)
+		return nil, fmt.Errorf("wanted %d bytes of data, got %d: %w", size, n, err)
 	}
-	if int64(len(data)) != size {
-		return nil, fmt.Errorf("wanted %d bytes of data, got %s", size, atLeast(len(data), size))
+	if n, err := io.CopyN(io.Discard, r, 1); n > 0 || !errors.Is(err, io.EOF) { // the end has gzip's checksum
+		return nil, fmt.Errorf("wanted %d bytes of data, %w", size, cmp.Or(err, errors.New("got more")))
 	}
-	a.data = data
 	return a, nil
 }
 
-func atLeast(got int, want int64) string {
-	if int64(got) > want {
-		return "more"
-	}
-	return strconv.Itoa(got)
+// tooLarge is a user error: images that are in one file are all in memory.
+func tooLarge(size, most int64) error {
+	return contract.UserErrorf("OutOfMemory", "the images take at least %d MiB of memory and may take %d; give the worker more (template.resources), or store them as files (format ImageFolder), which are read as they are needed", size>>20+1, most>>20)
 }
 
 // fromGrey makes RGB of one channel.

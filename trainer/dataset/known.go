@@ -16,6 +16,14 @@ type known struct {
 	files map[Split][]remoteFile
 	// classes are what upstream's documentation calls the labels.
 	classes []string
+	// train and test are how many images there are, as many of each class.
+	train, test int
+}
+
+// Size of a known dataset's splits, and its classes, each with as many images; ok is false for other names.
+func Size(name string) (train, test, classes int, ok bool) {
+	k, ok := knownDatasets[name]
+	return k.train, k.test, len(k.classes), ok
 }
 
 // remoteFile is a file of a known dataset.
@@ -34,6 +42,8 @@ type remoteFile struct {
 // the published archive, as in the TensorFlow datasets' registry.
 var knownDatasets = map[string]known{
 	"fashion-mnist": {
+		train:  60000,
+		test:   10000,
 		format: v1alpha1.FormatIDX,
 		bases: []string{
 			"http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
@@ -42,16 +52,19 @@ var knownDatasets = map[string]known{
 		files: map[Split][]remoteFile{
 			Train: {
 				{name: "train-images-idx3-ubyte.gz", size: 47040016, sha256: "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888"},
-				{name: "train-labels-idx1-ubyte.gz", size: 60008, sha256: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"},
+				fashionLabels,
 			},
 			Test: {
 				{name: "t10k-images-idx3-ubyte.gz", size: 7840016, sha256: "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b"},
 				{name: "t10k-labels-idx1-ubyte.gz", size: 10008, sha256: "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34"},
+				fashionLabels, // which say what the classes are
 			},
 		},
 		classes: []string{"T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"},
 	},
 	"cifar-10": {
+		train:  50000,
+		test:   10000,
 		format: v1alpha1.FormatCIFAR,
 		bases:  []string{"https://www.cs.toronto.edu/~kriz"},
 		files: map[Split][]remoteFile{
@@ -62,10 +75,12 @@ var knownDatasets = map[string]known{
 	},
 }
 
+var fashionLabels = remoteFile{name: "train-labels-idx1-ubyte.gz", size: 60008, sha256: "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9"}
+
 var cifarArchive = remoteFile{name: cifarArchiveName, size: 170052171, sha256: "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd", whole: true}
 
 // lookUp a known dataset; a name that is not known is a user error that lists those that are.
-func lookUp(name string) (known, error) {
+func lookUp(name, field string) (known, error) {
 	k, ok := knownDatasets[name]
 	if !ok {
 		var names []string
@@ -73,7 +88,7 @@ func lookUp(name string) (known, error) {
 			names = append(names, n)
 		}
 		sort.Strings(names)
-		return known{}, contract.UserErrorf("UnknownDataset", "spec.dataset.name %q is not known; set it to %s, or set uri and format", name, strings.Join(names, " or "))
+		return known{}, contract.UserErrorf("UnknownDataset", "%s.name %q is not known; set it to %s, or set uri and format", field, name, strings.Join(names, " or "))
 	}
 	return k, nil
 }

@@ -2,10 +2,8 @@ package dataset
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -33,6 +31,8 @@ func (s Split) String() string {
 // Options of Open that are not the dataset's own.
 type Options struct {
 	Split Split
+	// Field of the API that has the dataset, for messages. Empty: spec.dataset.
+	Field string
 	// Directory, if set, holds the files, in place of the spec's uri and of a known name's download.
 	Directory string
 	// Mirror is the base URL of known datasets, <mirror>/<name>/<file>; empty: upstream.
@@ -41,7 +41,8 @@ type Options struct {
 	Cache string
 	// ClaimsDir is the directory of pvc:// URIs: pvc://CLAIM/PATH is <ClaimsDir>/CLAIM/PATH. Empty: contract.DataDir.
 	ClaimsDir string
-	// MemoryBytes of decoded images are kept; a larger set is decoded at each access. 0: 2 GiB.
+	// MemoryBytes of images are kept; larger sets of files are decoded at each access, and a larger set of
+	// one file, IDX or CIFAR, is a user error. 0: 2 GiB.
 	MemoryBytes int64
 	// Workers decode in parallel. 0: 1.
 	Workers int
@@ -59,11 +60,28 @@ func (o Options) report(what string, done, total int64) {
 	}
 }
 
-// Open reads a split of the dataset of a resolved spec. Bad data is a user error (exit 10) that names the
-// file or field and the fix; a failing cache directory is a storage error (14).
+// flag of the command that sets Directory.
+func (o Options) flag() string {
+	if o.Field == evaluationField {
+		return "--evaluation-dataset"
+	}
+	return "--dataset"
+}
+
+// The fields of the API that have a dataset.
+const (
+	datasetField    = "spec.dataset"
+	evaluationField = "spec.evaluation.dataset"
+)
+
+// Open reads a split of the dataset of a resolved spec, and decodes every image, to know the bad ones. Bad
+// data is a user error (exit 10) that names the file or field and the fix; failing storage is exit 14.
 func Open(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (*Set, error) {
 	if o.MemoryBytes == 0 {
 		o.MemoryBytes = defaultMemoryBytes
+	}
+	if o.Field == "" {
+		o.Field = datasetField
 	}
 	o.Workers = max(o.Workers, 1)
 	dir, format, classes, err := locate(ctx, spec, o)
@@ -77,15 +95,15 @@ func Open(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (*Set, erro
 	var s *Set
 	switch format {
 	case v1alpha1.FormatIDX:
-		s, err = openIDX(dir, o.Split, limit)
+		s, err = openIDX(dir, limit, o)
 	case v1alpha1.FormatCIFAR:
-		s, err = openCIFAR(dir, o.Split, limit)
+		s, err = openCIFAR(dir, limit, o)
 	case v1alpha1.FormatImageFolder:
 		s, err = openFolder(ctx, dir, limit, o)
 	case v1alpha1.FormatImages:
 		s, err = openImages(ctx, dir, limit, o)
 	default:
-		err = contract.UserErrorf("UnknownFormat", "spec.dataset.format %q is not known; set it to ImageFolder, CIFAR, IDX or Images", format)
+		err = contract.UserErrorf("UnknownFormat", "%s.format %q is not known; set it to ImageFolder, CIFAR, IDX or Images", o.Field, format)
 	}
 	if err != nil {
 		return nil, err
@@ -102,7 +120,7 @@ func Open(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (*Set, erro
 // locate the directory of the files and their format; names of classes where the files have none.
 func locate(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (string, v1alpha1.DatasetFormat, []string, error) {
 	if spec.Name != "" {
-		k, err := lookUp(spec.Name)
+		k, err := lookUp(spec.Name, o.Field)
 		if err != nil {
 			return "", "", nil, err
 		}
@@ -110,30 +128,30 @@ func locate(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (string, 
 		if dir == "" {
 			dir, err = fetchKnown(ctx, spec.Name, k, o)
 		} else {
-			err = checkDir(dir, "--dataset")
+			err = checkDir(dir, o.flag())
 		}
 		return dir, k.format, k.classes, err
 	}
 	if o.Directory != "" {
-		return o.Directory, spec.Format, nil, checkDir(o.Directory, "--dataset")
+		return o.Directory, spec.Format, nil, checkDir(o.Directory, o.flag())
 	}
-	dir, err := resolve(spec.URI, o.ClaimsDir)
+	dir, err := resolve(spec.URI, o.ClaimsDir, o.Field)
 	if err == nil {
-		err = checkDir(dir, "spec.dataset.uri "+spec.URI)
+		err = checkDir(dir, o.Field+".uri "+spec.URI)
 	}
 	return dir, spec.Format, nil, err
 }
 
 // resolve a URI to a directory.
-func resolve(uri, claims string) (string, error) {
+func resolve(uri, claims, field string) (string, error) {
 	u, err := url.Parse(uri)
 	if err != nil || uri == "" {
-		return "", contract.UserErrorf("InvalidURI", "spec.dataset.uri %q is not a URI; set it to pvc://CLAIM/PATH, or set spec.dataset.name", uri)
+		return "", contract.UserErrorf("InvalidURI", "%s.uri %q is not a URI; set it to pvc://CLAIM/PATH, or set %s.name", field, uri, field)
 	}
 	switch u.Scheme {
 	case "file":
 		if u.Host != "" || !filepath.IsAbs(u.Path) {
-			return "", contract.UserErrorf("InvalidURI", "spec.dataset.uri %s has no absolute path; write file:///PATH with three slashes", uri)
+			return "", contract.UserErrorf("InvalidURI", "%s.uri %s has no absolute path; write file:///PATH with three slashes", field, uri)
 		}
 		return filepath.Clean(u.Path), nil
 	case "pvc":
@@ -142,27 +160,11 @@ func resolve(uri, claims string) (string, error) {
 		}
 		// As of a rooted path, so that no .. leads out of the claim.
 		if u.Host == "" || strings.Contains(u.Host, "..") {
-			return "", contract.UserErrorf("InvalidURI", "spec.dataset.uri %s names no claim; write pvc://CLAIM/PATH", uri)
+			return "", contract.UserErrorf("InvalidURI", "%s.uri %s names no claim; write pvc://CLAIM/PATH", field, uri)
 		}
 		return filepath.Join(claims, u.Host, filepath.Clean("/"+u.Path)), nil
 	}
-	return "", contract.UserErrorf("InvalidURI", "spec.dataset.uri %s: the scheme %q is not supported; write pvc://CLAIM/PATH", uri, u.Scheme)
-}
-
-// checkDir is a user error unless dir is a readable directory.
-func checkDir(dir, what string) error {
-	info, err := os.Stat(dir)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return contract.UserErrorf("DatasetNotFound", "%s: the directory %s does not exist; correct the path", what, dir)
-	case errors.Is(err, os.ErrPermission):
-		return contract.UserErrorf("DatasetNotReadable", "%s: %s may not be read; make it readable for uid 65532", what, dir)
-	case err != nil:
-		return contract.Errorf(contract.ExitStorage, "DatasetFailed", "%s: %w", what, err)
-	case !info.IsDir():
-		return contract.UserErrorf("DatasetNotFound", "%s: %s is not a directory; set it to the directory that holds the files", what, dir)
-	}
-	return nil
+	return "", contract.UserErrorf("InvalidURI", "%s.uri %s: the scheme %q is not supported; write pvc://CLAIM/PATH", field, uri, u.Scheme)
 }
 
 func (s *Set) forgetLabels() {
@@ -174,12 +176,12 @@ func (s *Set) forgetLabels() {
 
 // firstOfEach keeps the first limit images, the same number of each class (the rest of the division is
 // dropped), or of the whole without labels. limit 0 keeps all. The result is in the order of the set.
-func firstOfEach(labels []int, classes, limit int) ([]int, error) {
+func firstOfEach(labels []int, classes, limit int, field string) ([]int, error) {
 	if limit > len(labels) {
-		return nil, contract.UserErrorf("TooFewImages", "spec.dataset.limit is %d and there are only %d training images; lower it, or leave it out", limit, len(labels))
+		return nil, contract.UserErrorf("TooFewImages", "%s.limit is %d and there are only %d training images; lower it, or leave it out", field, limit, len(labels))
 	}
 	if limit > 0 && limit < classes {
-		return nil, contract.UserErrorf("TooFewImages", "spec.dataset.limit is %d and there are %d classes; set it to at least one image a class", limit, classes)
+		return nil, contract.UserErrorf("TooFewImages", "%s.limit is %d and there are %d classes; set it to at least one image a class", field, limit, classes)
 	}
 	var keep []int
 	count := make([]int, classes+1) // the last is of images without a label

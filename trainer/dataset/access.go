@@ -1,0 +1,95 @@
+package dataset
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+)
+
+// maxFileBytes of an image file: a small file can promise a picture that fills all memory.
+const maxFileBytes = 64 << 20
+
+// readFile reads a regular file of bounded size. An error that is none of accessError's is the file's own.
+func readFile(name string) ([]byte, error) {
+	f, size, err := openRegular(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if size > maxFileBytes {
+		return nil, fmt.Errorf("%d bytes, more than %d", size, int64(maxFileBytes))
+	}
+	return io.ReadAll(io.LimitReader(f, maxFileBytes))
+}
+
+// openRegular opens a regular file, of a size.
+func openRegular(name string) (*os.File, int64, error) {
+	info, err := os.Stat(name) // before opening: opening a pipe would wait for ever
+	if err != nil {
+		return nil, 0, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, 0, errors.New("not a regular file")
+	}
+	f, err := os.Open(name)
+	return f, info.Size(), err
+}
+
+// absent: the path leads nowhere.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP)
+}
+
+// accessError is err where the operating system could not give a file's content: that says nothing of the
+// content, and after an outage of storage the same file may be good. nil where the content is bad, or the
+// file is not there.
+func accessError(err error) error {
+	var exit *contract.Error
+	var path *fs.PathError // what os and its files return
+	switch {
+	case errors.As(err, &exit):
+		return err
+	case !errors.As(err, &path) || absent(err):
+		return nil
+	case errors.Is(err, fs.ErrPermission):
+		return contract.UserErrorf("DatasetNotReadable", "%w; make it readable for uid 65532", err)
+	}
+	return contract.Errorf(contract.ExitStorage, "DatasetFailed", "%w", err)
+}
+
+// invalid is the user error of a bad file, and how to get a good one; accessError comes first.
+func invalid(name string, err error, fix string) error {
+	if e := accessError(err); e != nil {
+		return e
+	}
+	return contract.UserErrorf("InvalidFile", "%s: %w; %s", name, err, fix)
+}
+
+// missing is the user error of a folder or file that is not there; accessError comes first.
+func missing(err error) error {
+	if e := accessError(err); e != nil {
+		return e
+	}
+	return contract.UserErrorf("DatasetNotFound", "%w; correct the path", err)
+}
+
+// checkDir is an error unless dir is a directory. what names the field or flag that says so.
+func checkDir(dir, what string) error {
+	info, err := os.Stat(dir)
+	switch {
+	case absent(err):
+		return contract.UserErrorf("DatasetNotFound", "%s: the directory %s does not exist; correct the path", what, dir)
+	case errors.Is(err, fs.ErrPermission):
+		return contract.UserErrorf("DatasetNotReadable", "%s: %s may not be read; make it readable for uid 65532", what, dir)
+	case err != nil:
+		return contract.Errorf(contract.ExitStorage, "DatasetFailed", "%s: %w", what, err)
+	case !info.IsDir():
+		return contract.UserErrorf("DatasetNotFound", "%s: %s is not a directory; set it to the directory that holds the files", what, dir)
+	}
+	return nil
+}
