@@ -36,13 +36,13 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(self.limit) || !has(self.name) || self.limit <= (self.name == 'cifar-10' ? 50000 : 60000)",message="dataset.limit: fashion-mnist has 60000 training images and cifar-10 50000; set it to at most that"
 type DatasetSpec struct {
 	// name is a known dataset, downloaded by the trainer over HTTP with its checksum verified:
-	// fashion-mnist (28 px, grey, 10 classes) or cifar-10 (32 px, colour, 10 classes).
+	// fashion-mnist (28 px, grey, 10 classes) or cifar-10 (32 px, colour, 10 classes). Default: none; set name or uri.
 	// +optional
 	// +kubebuilder:validation:Enum=fashion-mnist;cifar-10
 	Name string `json:"name,omitempty"`
 
 	// uri is where the files are: pvc://CLAIM/PATH, a directory on a PersistentVolumeClaim of the
-	// run's namespace, mounted read-only.
+	// run's namespace, mounted read-only. Default: none; set name or uri.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:MinLength=1
@@ -50,7 +50,9 @@ type DatasetSpec struct {
 	// +kubebuilder:validation:XValidation:rule="!self.matches('(^|/)[.][.](/|$)')",message="uri: its path must not have a part '..'; name the directory from the claim's root"
 	URI string `json:"uri,omitempty"`
 
-	// format is how the files at uri are laid out.
+	// format is how the files at uri are laid out. ImageFolder: train/CLASS/FILE and test/CLASS/FILE
+	// (or val/), JPEG or PNG. CIFAR: the binary version of CIFAR-10. IDX: MNIST's files, plain or .gz.
+	// Images: JPEG or PNG files without labels. Default: none; it is needed with uri.
 	// +optional
 	Format DatasetFormat `json:"format,omitempty"`
 
@@ -98,20 +100,20 @@ const (
 // AugmentationsSpec makes the two views of an image: crop, flip, colour distortion, blur, in this
 // order (paper appendix A). Every part is tuned or off by itself.
 type AugmentationsSpec struct {
-	// randomResizedCrop crops a random part and resizes it to the image size.
+	// randomResizedCrop crops a random part and resizes it to the image size. Default: Enabled (paper appendix A).
 	// +optional
 	RandomResizedCrop *RandomResizedCropSpec `json:"randomResizedCrop,omitempty"`
 
-	// horizontalFlip mirrors left to right.
+	// horizontalFlip mirrors left to right. Default: Enabled (paper appendix A).
 	// +optional
 	HorizontalFlip *HorizontalFlipSpec `json:"horizontalFlip,omitempty"`
 
-	// colorDistortion is colour jitter and random greyscale.
+	// colorDistortion is colour jitter and random greyscale. Default: Enabled (paper appendix A).
 	// +optional
 	ColorDistortion *ColorDistortionSpec `json:"colorDistortion,omitempty"`
 
-	// gaussianBlur blurs with a kernel of a tenth of the image's height. Default: Enabled above
-	// 32 pixels, Disabled at or below (paper appendix B.9).
+	// gaussianBlur blurs with a kernel of a tenth of the image's height, rounded up to odd. Default: Enabled
+	// above 32 pixels (paper appendix A), Disabled at or below (appendix B.9).
 	// +optional
 	GaussianBlur *GaussianBlurSpec `json:"gaussianBlur,omitempty"`
 }
@@ -132,24 +134,24 @@ const (
 // +kubebuilder:validation:XValidation:rule="double(has(self.minScale) ? self.minScale : '0.08') <= double(has(self.maxScale) ? self.maxScale : '1')",message="minScale: is more than maxScale (defaults 0.08 and 1); set it to at most that"
 // +kubebuilder:validation:XValidation:rule="double(has(self.minRatio) ? self.minRatio : '0.75') <= double(has(self.maxRatio) ? self.maxRatio : '1.3333')",message="minRatio: is more than maxRatio (defaults 0.75 and 1.3333); set it to at most that"
 type RandomResizedCropSpec struct {
-	// mode switches the crop. Default: Enabled.
+	// mode switches the crop. Default: Enabled (paper appendix A).
 	// +optional
 	Mode Mode `json:"mode,omitempty"`
-	// minScale is the smallest share of the image's area. Default: "0.08".
+	// minScale is the smallest share of the image's area, above 0 and at most 1. Default: "0.08" (paper appendix A).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1.0",message="minScale: must be above 0 and at most 1"
 	MinScale *Decimal `json:"minScale,omitempty"`
-	// maxScale is the largest share of the image's area. Default: "1".
+	// maxScale is the largest share of the image's area, above 0 and at most 1. Default: "1" (paper appendix A).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1.0",message="maxScale: must be above 0 and at most 1"
 	MaxScale *Decimal `json:"maxScale,omitempty"`
-	// minRatio is the smallest width over height. Default: "0.75".
+	// minRatio is the smallest width over height, from 0.01 to 100. Default: "0.75" (paper appendix A).
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="minRatio: must be above 0"
+	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.01 && double(self) <= 100.0",message="minRatio: must be between 0.01 and 100"
 	MinRatio *Decimal `json:"minRatio,omitempty"`
-	// maxRatio is the largest width over height. Default: "1.3333".
+	// maxRatio is the largest width over height, from 0.01 to 100. Default: "1.3333" (paper appendix A).
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="maxRatio: must be above 0"
+	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.01 && double(self) <= 100.0",message="maxRatio: must be between 0.01 and 100"
 	MaxRatio *Decimal `json:"maxRatio,omitempty"`
 	// filter resamples, antialiased. Default: Bicubic (google-research/simclr); torchvision's is Bilinear.
 	// +optional
@@ -158,10 +160,10 @@ type RandomResizedCropSpec struct {
 
 // HorizontalFlipSpec is the random flip.
 type HorizontalFlipSpec struct {
-	// mode switches the flip. Default: Enabled.
+	// mode switches the flip. Default: Enabled (paper appendix A).
 	// +optional
 	Mode Mode `json:"mode,omitempty"`
-	// probability that an image is flipped. Default: "0.5".
+	// probability that an image is flipped, from 0 to 1. Default: "0.5" (paper appendix A).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="probability: must be between 0 and 1"
 	Probability *Decimal `json:"probability,omitempty"`
@@ -169,19 +171,19 @@ type HorizontalFlipSpec struct {
 
 // ColorDistortionSpec is colour jitter and random greyscale (paper appendix A).
 type ColorDistortionSpec struct {
-	// mode switches the distortion. Default: Enabled.
+	// mode switches the distortion. Default: Enabled (paper appendix A).
 	// +optional
 	Mode Mode `json:"mode,omitempty"`
-	// strength s: brightness, contrast and saturation change by 0.8·s, hue by 0.2·s.
-	// Default: "1" above 32 pixels, "0.5" at or below.
+	// strength s, from 0 to 2.5: brightness, contrast and saturation change by 0.8·s, hue by 0.2·s.
+	// Default: "1" above 32 pixels (paper appendix A), "0.5" at or below (appendix B.9).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 2.5",message="strength: must be at most 2.5, where the hue changes by half the circle"
 	Strength *Decimal `json:"strength,omitempty"`
-	// jitterProbability that an image is jittered. Default: "0.8".
+	// jitterProbability that an image is jittered, from 0 to 1. Default: "0.8" (paper appendix A).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="jitterProbability: must be between 0 and 1"
 	JitterProbability *Decimal `json:"jitterProbability,omitempty"`
-	// grayscaleProbability that an image turns grey. Default: "0.2".
+	// grayscaleProbability that an image turns grey, from 0 to 1. Default: "0.2" (paper appendix A).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="grayscaleProbability: must be between 0 and 1"
 	GrayscaleProbability *Decimal `json:"grayscaleProbability,omitempty"`
@@ -191,19 +193,20 @@ type ColorDistortionSpec struct {
 //
 // +kubebuilder:validation:XValidation:rule="double(has(self.minSigma) ? self.minSigma : '0.1') <= double(has(self.maxSigma) ? self.maxSigma : '2')",message="minSigma: is more than maxSigma (defaults 0.1 and 2); set it to at most that"
 type GaussianBlurSpec struct {
-	// mode switches the blur. Default: Enabled above 32 pixels, Disabled at or below.
+	// mode switches the blur. Below 20 pixels its kernel has one pixel, so that Enabled is refused there.
+	// Default: Enabled above 32 pixels (paper appendix A), Disabled at or below (appendix B.9).
 	// +optional
 	Mode Mode `json:"mode,omitempty"`
-	// probability that an image is blurred. Default: "0.5".
+	// probability that an image is blurred, from 0 to 1. Default: "0.5" (paper appendix A).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="probability: must be between 0 and 1"
 	Probability *Decimal `json:"probability,omitempty"`
-	// minSigma is the smallest standard deviation, in pixels. Default: "0.1".
+	// minSigma is the smallest standard deviation, from 0.01 to 100. Unit: pixels. Default: "0.1" (paper appendix A).
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="minSigma: must be above 0"
+	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.01 && double(self) <= 100.0",message="minSigma: must be between 0.01 and 100"
 	MinSigma *Decimal `json:"minSigma,omitempty"`
-	// maxSigma is the largest standard deviation, in pixels. Default: "2".
+	// maxSigma is the largest standard deviation, from 0.01 to 100. Unit: pixels. Default: "2" (paper appendix A).
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="maxSigma: must be above 0"
+	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.01 && double(self) <= 100.0",message="maxSigma: must be between 0.01 and 100"
 	MaxSigma *Decimal `json:"maxSigma,omitempty"`
 }

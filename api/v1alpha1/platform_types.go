@@ -30,7 +30,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'TPU' || !has(self.generation) || !has(self.topology) || self.topology in {'v3': ['2x2'], 'v4': ['2x2x1'], 'v5e': ['1x1', '2x2', '2x4'], 'v5p': ['2x2x1'], 'v6e': ['1x1', '2x2', '2x4']}[self.generation]",message="accelerator.topology: must be one of a single host (v3: 2x2; v4, v5p: 2x2x1; v5e, v6e: 1x1, 2x2, 2x4); several workers come with a later version"
 // +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'TPU' || !has(self.topology) || !has(self.devicesPerWorker) || !(self.topology in ['1x1', '2x2', '2x4', '2x2x1']) || self.devicesPerWorker == {'1x1': 1, '2x2': 4, '2x4': 8, '2x2x1': 4}[self.topology]",message="accelerator.devicesPerWorker: must be the number of chips of topology; remove it"
 type AcceleratorSpec struct {
-	// type of device.
+	// type is the kind of device that trains: CPU, NvidiaGPU (CUDA) or TPU. Default: CPU.
 	// +optional
 	// +kubebuilder:default=CPU
 	Type AcceleratorType `json:"type,omitempty"`
@@ -44,29 +44,31 @@ type AcceleratorSpec struct {
 
 	// product of an NVIDIA GPU as the node label nvidia.com/gpu.product has it (GPU feature
 	// discovery), such as NVIDIA-H200, or as cloud.google.com/gke-accelerator has it (nvidia-…).
+	// Default: any.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	// +kubebuilder:validation:Pattern=`^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`
 	Product string `json:"product,omitempty"`
 
-	// generation of the TPU: v3, v4, v5e, v5p or v6e.
+	// generation of the TPU: v3, v4, v5e, v5p or v6e. Default: none; it is needed for type TPU.
 	// +optional
 	// +kubebuilder:validation:Enum=v3;v4;v5e;v5p;v6e
 	Generation string `json:"generation,omitempty"`
 
-	// topology of the TPU slice in chips, such as 2x2 (v3, v5e, v6e) or 2x2x1 (v4, v5p).
+	// topology of the TPU slice, such as 2x2 (v3, v5e, v6e) or 2x2x1 (v4, v5p). Unit: chips a side.
+	// Default: none; it is needed for type TPU.
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	// +kubebuilder:validation:Pattern=`^[0-9]{1,3}x[0-9]{1,3}(x[0-9]{1,3})?$`
 	Topology string `json:"topology,omitempty"`
 
-	// resourceName that pods request instead of nvidia.com/gpu or google.com/tpu.
+	// resourceName that pods request. Default: nvidia.com/gpu or google.com/tpu.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`
 	ResourceName string `json:"resourceName,omitempty"`
 
-	// tolerations instead of those for the resource's usual taint.
+	// tolerations instead of the default. Default: one for the taint NoSchedule of the resource's usual name.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=16
@@ -75,14 +77,16 @@ type AcceleratorSpec struct {
 
 // CheckpointSpec says how often a stage's state is saved. A stage that is stopped saves besides.
 type CheckpointSpec struct {
-	// intervalSeconds between two checkpoints. Unit: seconds.
+	// intervalSeconds between two checkpoints of a stage, each saved at the end of a step. Unit: seconds.
+	// Default: 300, this project's choice: what a crash may lose against the time that saving takes.
 	// +optional
 	// +kubebuilder:default=300
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=86400
 	IntervalSeconds int32 `json:"intervalSeconds,omitempty"`
 
-	// keep is how many checkpoints of a stage are kept, the newest ones.
+	// keep is how many checkpoints of a stage are kept, the newest ones. Unit: checkpoints. Default: 2, this
+	// project's choice: where the newest is damaged, the stage goes on from the one before.
 	// +optional
 	// +kubebuilder:default=2
 	// +kubebuilder:validation:Minimum=1
@@ -94,12 +98,13 @@ type CheckpointSpec struct {
 //
 // +kubebuilder:validation:XValidation:rule="!(has(self.claim) && has(self.existingClaim))",message="output: set at most one of claim and existingClaim"
 type OutputSpec struct {
-	// claim is a PersistentVolumeClaim that the operator makes for the run.
+	// claim is a PersistentVolumeClaim that the operator makes for the run. Default: one of 10Gi, where
+	// existingClaim is not set.
 	// +optional
 	Claim *ClaimSpec `json:"claim,omitempty"`
 
 	// existingClaim is the name of a PersistentVolumeClaim of the namespace; the run's files go to a
-	// directory of it that is named by the run's UID.
+	// directory of it that is named by the run's UID. Default: none, the operator makes one.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
@@ -119,8 +124,9 @@ const (
 
 // ClaimSpec is a PersistentVolumeClaim to make.
 type ClaimSpec struct {
-	// size of the volume. Default: 10Gi.
+	// size of the volume, at least 1Mi. Unit: bytes, or with a suffix such as Mi or Gi. Default: 10Gi.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule="quantity(string(self)).compareTo(quantity('1Mi')) >= 0",message="output.claim.size: must be at least 1Mi; set a size with its unit, such as 10Gi"
 	Size *resource.Quantity `json:"size,omitempty"`
 
 	// storageClassName of the volume. Default: the cluster's default class.
@@ -138,7 +144,7 @@ type ClaimSpec struct {
 // RestartPolicy limits how often a failed stage is tried again. Disruptions (eviction, preemption,
 // drain, suspension) are not counted.
 type RestartPolicy struct {
-	// maxRestarts of the run's stages, all together.
+	// maxRestarts of the run's stages, all together. Unit: restarts. Default: 3, this project's choice.
 	// +optional
 	// +kubebuilder:default=3
 	// +kubebuilder:validation:Minimum=0
@@ -158,46 +164,46 @@ type PodTemplate struct {
 	// +kubebuilder:validation:MaxLength=512
 	Image string `json:"image,omitempty"`
 
-	// imagePullSecrets for the image.
+	// imagePullSecrets for the image. Default: none.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
 
-	// labels added to the pods.
+	// labels added to the pods. Default: none.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
 	Labels map[string]string `json:"labels,omitempty"`
 
-	// annotations added to the pods.
+	// annotations added to the pods. Default: none.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
 	Annotations map[string]string `json:"annotations,omitempty"`
 
-	// env adds variables to the trainer's container.
+	// env adds variables to the trainer's container. Default: none.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=64
 	Env []corev1.EnvVar `json:"env,omitempty"`
 
-	// nodeSelector that nodes must match.
+	// nodeSelector that nodes must match, besides the accelerator's. Default: none.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=64
 	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
 
-	// affinity of the pods.
+	// affinity of the pods. Default: none.
 	// +optional
 	Affinity *corev1.Affinity `json:"affinity,omitempty"`
 
-	// tolerations besides the accelerator's.
+	// tolerations besides the accelerator's. Default: none.
 	// +optional
 	// +listType=atomic
 	// +kubebuilder:validation:MaxItems=64
 	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
 
-	// priorityClassName of the pods.
+	// priorityClassName of the pods. Default: the cluster's default class.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`

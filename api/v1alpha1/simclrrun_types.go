@@ -54,6 +54,7 @@ type SimCLRRunList struct {
 // +kubebuilder:validation:XValidation:rule="!has(self.linearEvaluation.mode) || self.linearEvaluation.mode == 'Disabled' || has(self.evaluation) || (self.dataset.labels != 'None' && (!has(self.dataset.format) || self.dataset.format != 'Images'))",message="linearEvaluation.mode: needs labels; set evaluation.dataset to a labelled dataset, or set it to Disabled"
 // +kubebuilder:validation:XValidation:rule="!has(self.finetuning) || size(self.finetuning) == 0 || has(self.evaluation) || (self.dataset.labels != 'None' && (!has(self.dataset.format) || self.dataset.format != 'Images'))",message="finetuning: needs labels; set evaluation.dataset to a labelled dataset, or remove finetuning"
 // +kubebuilder:validation:XValidation:rule="has(self.pretraining.from) || (has(self.dataset.limit) ? self.batchSize <= self.dataset.limit : !has(self.dataset.name) || self.batchSize <= (self.dataset.name == 'cifar-10' ? 50000 : 60000))",message="batchSize: is more than the training images of the dataset; set it to at most that"
+// +kubebuilder:validation:XValidation:rule="!has(self.augmentations) || !has(self.augmentations.gaussianBlur) || !has(self.augmentations.gaussianBlur.mode) || self.augmentations.gaussianBlur.mode == 'Disabled' || !has(self.dataset.imageSize) || self.dataset.imageSize >= 20",message="augmentations.gaussianBlur.mode: below 20 pixels its kernel, a tenth of the height, is a single pixel; set it to Disabled, or dataset.imageSize to at least 20"
 // +kubebuilder:validation:XValidation:rule="!has(self.accelerator.devicesPerWorker) || self.batchSize % self.accelerator.devicesPerWorker == 0",message="batchSize: must be a multiple of accelerator.devicesPerWorker"
 // +kubebuilder:validation:XValidation:rule="self.accelerator.type != 'TPU' || !has(self.accelerator.topology) || !(self.accelerator.topology in ['2x2', '2x4', '2x2x1']) || self.batchSize % (self.accelerator.topology == '2x4' ? 8 : 4) == 0",message="batchSize: must be a multiple of the chips of accelerator.topology"
 // +kubebuilder:validation:XValidation:rule="self.dataset == oldSelf.dataset",message="dataset: may not change; make a new run"
@@ -85,13 +86,13 @@ type SimCLRRunSpec struct {
 	// +optional
 	Augmentations *AugmentationsSpec `json:"augmentations,omitempty"`
 
-	// encoder is the ResNet f(·) that is pretrained.
+	// encoder is the ResNet f(·) that is pretrained. Default: a ResNet-18 of width 1.
 	// +optional
 	// +kubebuilder:default={}
 	Encoder EncoderSpec `json:"encoder,omitzero"`
 
 	// projectionHead is g(·), which maps the encoder's h to z, where NT-Xent is applied
-	// (paper section 2.1).
+	// (paper section 2.1). Default: the paper's, of 128 channels.
 	// +optional
 	// +kubebuilder:default={}
 	ProjectionHead ProjectionHeadSpec `json:"projectionHead,omitzero"`
@@ -103,55 +104,57 @@ type SimCLRRunSpec struct {
 	// +kubebuilder:validation:Maximum=65536
 	BatchSize int32 `json:"batchSize,omitempty"`
 
-	// pretraining is the contrastive stage.
+	// pretraining is the contrastive stage. Default: 100 epochs as the paper trains the image size.
 	// +optional
 	// +kubebuilder:default={}
 	Pretraining PretrainingSpec `json:"pretraining,omitzero"`
 
 	// knn classifies the test images by their nearest training images in the encoder's features,
-	// at the end of the pretrain stage.
+	// at the end of the pretrain stage. Default: 200 neighbours, where there are labels.
 	// +optional
 	// +kubebuilder:default={}
 	KNN KNNSpec `json:"knn,omitzero"`
 
 	// linearEvaluation trains a linear classifier on the frozen encoder's features (paper section 2.3).
+	// Default: the paper's for the image size, where there are labels.
 	// +optional
 	// +kubebuilder:default={}
 	LinearEvaluation LinearEvaluationSpec `json:"linearEvaluation,omitzero"`
 
 	// finetuning trains the whole network on a fraction of the labels, one stage an entry, in this
-	// order (paper section 6, table 7).
+	// order (paper section 6, table 7). Default: none.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	Finetuning []FinetuningSpec `json:"finetuning,omitempty"`
 
-	// accelerator is the kind of device that trains.
+	// accelerator is the kind of device that trains. Default: CPU.
 	// +optional
 	// +kubebuilder:default={}
 	Accelerator AcceleratorSpec `json:"accelerator,omitzero"`
 
-	// checkpoint says how often a stage's state is saved.
+	// checkpoint says how often a stage's state is saved. Default: every 300 seconds, the newest 2 are kept.
 	// +optional
 	// +kubebuilder:default={}
 	Checkpoint CheckpointSpec `json:"checkpoint,omitzero"`
 
-	// output says where checkpoints, the encoder and the results are kept.
+	// output says where checkpoints, the encoder and the results are kept. Default: a claim of 10Gi.
 	// +optional
 	// +kubebuilder:default={}
 	Output OutputSpec `json:"output,omitzero"`
 
 	// suspend stops the run: it saves a checkpoint and frees its node. false lets it go on from there.
+	// Default: false.
 	// +optional
 	Suspend *bool `json:"suspend,omitempty"`
 
-	// restartPolicy limits how often a failed stage is tried again.
+	// restartPolicy limits how often a failed stage is tried again. Default: 3 restarts.
 	// +optional
 	// +kubebuilder:default={}
 	RestartPolicy RestartPolicy `json:"restartPolicy,omitzero"`
 
-	// template changes the trainer's pods.
+	// template changes the trainer's pods. Default: nothing is changed.
 	// +optional
 	// +kubebuilder:default={}
 	Template PodTemplate `json:"template,omitzero"`

@@ -4,9 +4,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// SimCLRRunStatus is what the operator has observed.
+// SimCLRRunStatus is what the operator has observed. Its strings are bounded by what the operator cuts them
+// to: words of a trainer or a kubelet to 1024 bytes, numbers to 32; the rest are names and digests.
 type SimCLRRunStatus struct {
-	// observedGeneration of the spec that this status speaks of.
+	// observedGeneration is the metadata.generation of the spec that this status speaks of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -19,23 +20,29 @@ type SimCLRRunStatus struct {
 
 	// stage is the current stage's name, or Complete, Failed, Suspended.
 	// +optional
+	// +kubebuilder:validation:MaxLength=14
 	Stage string `json:"stage,omitempty"`
 	// progress of the current stage, such as "42%".
 	// +optional
+	// +kubebuilder:validation:MaxLength=16
 	Progress string `json:"progress,omitempty"`
-	// loss of the current stage's last step.
+	// loss of the current stage's last step; of a complete run, results.pretrainingLoss.
 	// +optional
+	// +kubebuilder:validation:MaxLength=32
 	Loss string `json:"loss,omitempty"`
-	// imagesPerSecond of the current stage.
+	// imagesPerSecond that the current stage trains on or evaluates. Unit: images a second.
 	// +optional
+	// +kubebuilder:validation:MaxLength=32
 	ImagesPerSecond string `json:"imagesPerSecond,omitempty"`
 	// eta is the time that the current stage still needs, such as "12m".
 	// +optional
+	// +kubebuilder:validation:MaxLength=32
 	ETA string `json:"eta,omitempty"`
 	// message of the condition that matters most now.
 	// +optional
+	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
-	// restarts charged to restartPolicy.maxRestarts, of all stages.
+	// restarts charged to restartPolicy.maxRestarts, of all stages. Unit: restarts.
 	// +optional
 	Restarts int32 `json:"restarts,omitempty"`
 
@@ -56,18 +63,21 @@ type SimCLRRunStatus struct {
 
 	// image of the trainer, fixed at the start.
 	// +optional
+	// +kubebuilder:validation:MaxLength=1024
 	Image string `json:"image,omitempty"`
 	// contractVersion between operator and trainer, fixed at the start.
 	// +optional
 	ContractVersion int32 `json:"contractVersion,omitempty"`
 	// configHash is the SHA-256 of the resolved run in the ConfigMap that the trainer reads.
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	ConfigHash string `json:"configHash,omitempty"`
-	// threads the trainer computes with, fixed at the start.
+	// threads the trainer computes with: the CPU limit, fixed at the start.
 	// +optional
 	Threads int32 `json:"threads,omitempty"`
 	// outputClaim is the PersistentVolumeClaim that holds the run's files.
 	// +optional
+	// +kubebuilder:validation:MaxLength=253
 	OutputClaim string `json:"outputClaim,omitempty"`
 }
 
@@ -102,8 +112,9 @@ type StageStatus struct {
 	FinishTime *metav1.Time `json:"finishTime,omitempty"`
 	// workload is the name of the current attempt's Job.
 	// +optional
+	// +kubebuilder:validation:MaxLength=63
 	Workload string `json:"workload,omitempty"`
-	// attempts that were started.
+	// attempts that were started. Unit: Jobs.
 	// +optional
 	Attempts int32 `json:"attempts,omitempty"`
 	// chargedRestarts of this stage.
@@ -130,6 +141,7 @@ type StageStatus struct {
 type StageProgress struct {
 	// phase of the stage: Preparing, Compiling, Training, Evaluating.
 	// +optional
+	// +kubebuilder:validation:MaxLength=32
 	Phase string `json:"phase,omitempty"`
 	// epoch that is being trained, from 1.
 	// +optional
@@ -140,29 +152,34 @@ type StageProgress struct {
 	// totalSteps of the stage.
 	// +optional
 	TotalSteps int64 `json:"totalSteps,omitempty"`
-	// percent of the stage's work that is done.
+	// percent of the stage's work that is done, from 0 to 100.
 	// +optional
 	Percent int32 `json:"percent,omitempty"`
 	// loss of the last step.
 	// +optional
+	// +kubebuilder:validation:MaxLength=32
 	Loss string `json:"loss,omitempty"`
-	// contrastiveAccuracy of the last step, in percent.
+	// contrastiveAccuracy of the last step: how often a first view's most similar second view is its
+	// own. Unit: percent.
 	// +optional
+	// +kubebuilder:validation:MaxLength=32
 	ContrastiveAccuracy string `json:"contrastiveAccuracy,omitempty"`
-	// imagesPerSecond over the last seconds.
+	// imagesPerSecond over the last seconds. Unit: images a second.
 	// +optional
+	// +kubebuilder:validation:MaxLength=32
 	ImagesPerSecond string `json:"imagesPerSecond,omitempty"`
 }
 
 // CheckpointStatus is the newest checkpoint of a stage.
 type CheckpointStatus struct {
-	// uri of the checkpoint.
+	// uri is pvc://CLAIM/PATH of the directory of the stage's checkpoints.
 	// +optional
+	// +kubebuilder:validation:MaxLength=512
 	URI string `json:"uri,omitempty"`
 	// step after which it was saved.
 	// +optional
 	Step int64 `json:"step,omitempty"`
-	// savedAt is when.
+	// savedAt is when it was saved, by the trainer's clock.
 	// +optional
 	SavedAt *metav1.Time `json:"savedAt,omitempty"`
 	// resumedFrom is the step that the current attempt went on from.
@@ -174,21 +191,27 @@ type CheckpointStatus struct {
 type Failure struct {
 	// pod that failed.
 	// +optional
+	// +kubebuilder:validation:MaxLength=253
 	Pod string `json:"pod,omitempty"`
 	// node it ran on.
 	// +optional
+	// +kubebuilder:validation:MaxLength=253
 	Node string `json:"node,omitempty"`
 	// exitCode of the trainer, by the trainer contract.
 	// +optional
 	ExitCode *int32 `json:"exitCode,omitempty"`
-	// reason in one word.
+	// reason in one word: the trainer's, the kubelet's or the disruption's.
 	// +optional
+	// +kubebuilder:validation:MaxLength=1024
 	Reason string `json:"reason,omitempty"`
-	// message for a person.
+	// message for a person: the trainer's, or the end of its log.
 	// +optional
+	// +kubebuilder:validation:MaxLength=1024
 	Message string `json:"message,omitempty"`
-	// charge says whether it counts against restartPolicy.maxRestarts: Charged or Uncharged.
+	// charge says whether it counts against restartPolicy.maxRestarts: Charged or Uncharged; empty where the stage
+	// is not tried again.
 	// +optional
+	// +kubebuilder:validation:MaxLength=16
 	Charge string `json:"charge,omitempty"`
 	// time it was observed.
 	// +optional
@@ -198,17 +221,21 @@ type Failure struct {
 // Results are accuracies on the test images, in percent with two decimals, such as "39.88".
 // results.json has the same structure.
 type Results struct {
-	// knnTop1 of the pretrained encoder's features.
+	// knnTop1 accuracy of the pretrained encoder's features. Unit: percent.
 	// +optional
+	// +kubebuilder:validation:MaxLength=16
 	KNNTop1 string `json:"knnTop1,omitempty"`
-	// linearTop1 of linear evaluation.
+	// linearTop1 accuracy of linear evaluation. Unit: percent.
 	// +optional
+	// +kubebuilder:validation:MaxLength=16
 	LinearTop1 string `json:"linearTop1,omitempty"`
-	// linearTop5 of linear evaluation.
+	// linearTop5 accuracy of linear evaluation. Unit: percent.
 	// +optional
+	// +kubebuilder:validation:MaxLength=16
 	LinearTop5 string `json:"linearTop5,omitempty"`
 	// pretrainingLoss is the mean NT-Xent loss of the last epoch.
 	// +optional
+	// +kubebuilder:validation:MaxLength=32
 	PretrainingLoss string `json:"pretrainingLoss,omitempty"`
 	// finetune has an entry for each finetuning stage that is complete.
 	// +optional
@@ -216,7 +243,7 @@ type Results struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	Finetune []FinetuneResult `json:"finetune,omitempty"`
-	// skippedImages that could not be decoded.
+	// skippedImages that could not be decoded. Unit: images.
 	// +optional
 	SkippedImages int64 `json:"skippedImages,omitempty"`
 }
@@ -225,14 +252,17 @@ type Results struct {
 type FinetuneResult struct {
 	// name of the stage.
 	// +required
+	// +kubebuilder:validation:MaxLength=14
 	Name string `json:"name,omitempty"`
-	// top1 accuracy.
+	// top1 accuracy. Unit: percent.
 	// +optional
+	// +kubebuilder:validation:MaxLength=16
 	Top1 string `json:"top1,omitempty"`
-	// top5 accuracy.
+	// top5 accuracy. Unit: percent.
 	// +optional
+	// +kubebuilder:validation:MaxLength=16
 	Top5 string `json:"top5,omitempty"`
-	// labels is how many labelled images were used.
+	// labels is how many labelled images were used. Unit: images.
 	// +optional
 	Labels int64 `json:"labels,omitempty"`
 }
@@ -241,9 +271,11 @@ type FinetuneResult struct {
 type EncoderStatus struct {
 	// uri is pvc://CLAIM/PATH of the directory with model.safetensors and config.json.
 	// +optional
+	// +kubebuilder:validation:MaxLength=512
 	URI string `json:"uri,omitempty"`
 	// sha256 of model.safetensors.
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	SHA256 string `json:"sha256,omitempty"`
 }
 

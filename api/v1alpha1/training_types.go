@@ -2,26 +2,29 @@ package v1alpha1
 
 // EncoderSpec is the ResNet f(·).
 type EncoderSpec struct {
-	// depth is the number of layers of the ResNet: 18 or 34.
+	// depth of the ResNet: 18 or 34 (He et al. 2016, arXiv 1512.03385, table 1). Unit: layers. Default: 18.
 	// +optional
 	// +kubebuilder:default=18
 	// +kubebuilder:validation:Enum=18;34
 	Depth int32 `json:"depth,omitempty"`
 
-	// widthMultiplier scales every channel count, the stem's included (paper section 3).
+	// widthMultiplier scales every channel count, the stem's included, from 0.0625 to 8.
+	// Default: "1" (google-research/simclr).
 	// +optional
 	// +kubebuilder:default="1"
 	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.0625 && double(self) <= 8.0",message="widthMultiplier: must be between 0.0625 and 8"
 	WidthMultiplier Decimal `json:"widthMultiplier,omitempty"`
 
 	// stem is the first layer. CIFAR: a 3×3 convolution of stride 1 without max pooling (paper appendix B.9).
+	// Default: CIFAR.
 	// +optional
 	// +kubebuilder:default=CIFAR
 	// +kubebuilder:validation:Enum=CIFAR
 	Stem string `json:"stem,omitempty"`
 
 	// shortcut is where a block's shortcut is a projection. Torchvision: only where the shape changes.
-	// GoogleResearch: in the first block of every group.
+	// GoogleResearch: in the first block of every group, as in google-research/simclr. Default: Torchvision, whose
+	// names and shapes other programs load.
 	// +optional
 	// +kubebuilder:default=Torchvision
 	// +kubebuilder:validation:Enum=Torchvision;GoogleResearch
@@ -29,7 +32,7 @@ type EncoderSpec struct {
 
 	// initialization draws the first weights of encoder and head. Reference: google-research/simclr's
 	// (variance scaling, the last gamma of each block 0, dense layers N(0, 0.01²)). PyTorch: the
-	// defaults of torch.nn.Conv2d and Linear, every gamma 1.
+	// defaults of torch.nn.Conv2d and Linear, every gamma 1. Default: Reference.
 	// +optional
 	// +kubebuilder:default=Reference
 	// +kubebuilder:validation:Enum=Reference;PyTorch
@@ -38,13 +41,13 @@ type EncoderSpec struct {
 
 // ProjectionHeadSpec is g(·): dense, batch norm, ReLU, dense, batch norm.
 type ProjectionHeadSpec struct {
-	// type is the head's kind. NonLinear: one hidden layer as wide as h (paper section 4.2).
+	// type is the head's kind. NonLinear: one hidden layer as wide as h. Default: NonLinear (paper section 4.2).
 	// +optional
 	// +kubebuilder:default=NonLinear
 	// +kubebuilder:validation:Enum=NonLinear
 	Type string `json:"type,omitempty"`
 
-	// dimension of z.
+	// dimension is the length of z. Unit: channels. Default: 128 (paper section 2.3).
 	// +optional
 	// +kubebuilder:default=128
 	// +kubebuilder:validation:Minimum=2
@@ -52,7 +55,7 @@ type ProjectionHeadSpec struct {
 	Dimension int32 `json:"dimension,omitempty"`
 
 	// outputNormalization is the batch norm after the last layer. ScaleOnly: without beta, as in
-	// google-research/simclr. ScaleAndShift: with beta.
+	// google-research/simclr. ScaleAndShift: with beta. Default: ScaleOnly.
 	// +optional
 	// +kubebuilder:default=ScaleOnly
 	// +kubebuilder:validation:Enum=ScaleOnly;ScaleAndShift
@@ -63,69 +66,72 @@ type ProjectionHeadSpec struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.warmupEpochs) || self.warmupEpochs <= self.epochs",message="pretraining.warmupEpochs: is more than epochs; set it to at most that"
 type PretrainingSpec struct {
-	// epochs over the training images. 0 leaves the encoder as it was initialised. Default: 100.
+	// epochs is how often the training images are passed over; 0 leaves the encoder as it was initialised.
+	// Unit: epochs. Default: 100 (paper section 2.3).
 	// +optional
 	// +kubebuilder:default=100
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100000
 	Epochs *int32 `json:"epochs,omitempty"`
 
-	// temperature τ of NT-Xent (paper equation 1). Default: "0.1" above 32 pixels, "0.5" at or below
-	// (paper appendix B.9).
+	// temperature τ of NT-Xent (paper equation 1), from 0.005 to 10. Default: "0.1" above 32 pixels (paper
+	// table 5), "0.5" at or below (paper appendix B.9).
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="pretraining.temperature: must be above 0"
+	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.005 && double(self) <= 10.0",message="pretraining.temperature: must be between 0.005 and 10"
 	Temperature *Decimal `json:"temperature,omitempty"`
 
-	// optimizer is LARS, or SGD with Nesterov momentum; momentum is 0.9.
+	// optimizer is LARS (momentum 0.9, trust coefficient 0.001), or SGD (Nesterov momentum 0.9); both as in
+	// google-research/simclr. Default: LARS (paper section 2.2).
 	// +optional
 	// +kubebuilder:default=LARS
 	// +kubebuilder:validation:Enum=LARS;SGD
 	Optimizer string `json:"optimizer,omitempty"`
 
-	// learningRate before scaling by the batch size. Default: "0.3" above 32 pixels (with Linear
-	// scaling), "1" at or below (with None; google-research/simclr's README).
+	// learningRate at its peak, before learningRateScaling, from 1e-8 to 100. Default: "0.3" above 32 pixels (with
+	// Linear scaling; paper section 2.3), "1" at or below (with None; google-research/simclr's README).
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="pretraining.learningRate: must be above 0"
+	// +kubebuilder:validation:XValidation:rule="double(self) >= 1e-8 && double(self) <= 100.0",message="pretraining.learningRate: must be between 1e-8 and 100"
 	LearningRate *Decimal `json:"learningRate,omitempty"`
 
 	// learningRateScaling of the rate: Linear multiplies the rate by batchSize/256, SquareRoot by √batchSize
-	// (paper section 2.2), None by 1. Default: Linear above 32 pixels, None at or below.
+	// (paper appendix B.1), None by 1. Default: Linear above 32 pixels (paper section 2.3), None at or below
+	// (google-research/simclr's README).
 	// +optional
 	// +kubebuilder:validation:Enum=Linear;SquareRoot;None
 	LearningRateScaling string `json:"learningRateScaling,omitempty"`
 
-	// warmupEpochs of linear warmup from 0, then cosine decay to 0. At most epochs.
-	// Default: 10, or a tenth of the epochs, whichever is less.
+	// warmupEpochs of linear warmup from 0, then cosine decay to 0. At most epochs. Unit: epochs.
+	// Default: 10 (paper section 2.3), or a tenth of the epochs, whichever is less.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=100000
 	WarmupEpochs *int32 `json:"warmupEpochs,omitempty"`
 
-	// weightDecay of all weights but batch norm and biases. Default: "1e-6" above 32 pixels (paper),
-	// "1e-4" at or below.
+	// weightDecay of all weights but batch norm and biases, from 0 to 1. Default: "1e-6" above 32 pixels (paper
+	// section 2.3), "1e-4" at or below (google-research/simclr's README).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="pretraining.weightDecay: must be between 0 and 1"
 	WeightDecay *Decimal `json:"weightDecay,omitempty"`
 
-	// precision of the computation.
+	// precision of the computation. FP32: IEEE 754 single precision. Default: FP32.
 	// +optional
 	// +kubebuilder:default=FP32
 	// +kubebuilder:validation:Enum=FP32
 	Precision string `json:"precision,omitempty"`
 
-	// seed of initialisation, augmentation and shuffling.
+	// seed of initialisation, augmentation and shuffling. Default: 0.
 	// +optional
 	// +kubebuilder:default=0
 	// +kubebuilder:validation:Minimum=0
 	Seed *int64 `json:"seed,omitempty"`
 
-	// batchNormStatistics are Global, over the whole batch (paper section 2.2).
+	// batchNormStatistics are Global, over the whole batch. Default: Global (paper section 2.2).
 	// +optional
 	// +kubebuilder:default=Global
 	// +kubebuilder:validation:Enum=Global
 	BatchNormStatistics string `json:"batchNormStatistics,omitempty"`
 
-	// from takes the encoder from elsewhere instead of pretraining one.
+	// from takes the encoder from elsewhere instead of pretraining one. Default: none, the run pretrains its own.
 	// +optional
 	From *EncoderSource `json:"from,omitempty"`
 }
@@ -134,14 +140,15 @@ type PretrainingSpec struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.run) != has(self.uri)",message="pretraining.from: set exactly one of run and uri"
 type EncoderSource struct {
-	// run is the name of a SimCLRRun of the same namespace, whose pretrain stage is complete.
+	// run is the name of a SimCLRRun of the same namespace, whose pretrain stage is complete. Default: none; set
+	// run or uri.
 	// +optional
 	// +kubebuilder:validation:MaxLength=30
 	// +kubebuilder:validation:Pattern=`^[a-z]([-a-z0-9]*[a-z0-9])?$`
 	Run string `json:"run,omitempty"`
 
 	// uri is pvc://CLAIM/PATH: a directory with model.safetensors and config.json as a run writes
-	// them to encoder/.
+	// them to encoder/. Default: none; set run or uri.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:MinLength=1
@@ -152,21 +159,23 @@ type EncoderSource struct {
 
 // KNNSpec is the weighted nearest-neighbour classification of features by cosine similarity.
 type KNNSpec struct {
-	// mode switches it. Default: Enabled where there are labels and a test split.
+	// mode switches it. Default: Enabled where evaluation.dataset, or else dataset, has labels.
 	// +optional
 	Mode Mode `json:"mode,omitempty"`
 
-	// neighbors k that vote.
+	// neighbors k that vote, at most the training images. Unit: images. Default: 200 (Wu et al. 2018,
+	// arXiv 1805.01978).
 	// +optional
 	// +kubebuilder:default=200
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	Neighbors int32 `json:"neighbors,omitempty"`
 
-	// temperature t: a neighbour of similarity s has the weight exp(s/t).
+	// temperature t: a neighbour of similarity s has the weight exp(s/t); from 0.005 to 10. Default: "0.1"
+	// (lightly-ai/lightly's benchmarks; Wu et al. have 0.07).
 	// +optional
 	// +kubebuilder:default="0.1"
-	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="knn.temperature: must be above 0"
+	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.005 && double(self) <= 10.0",message="knn.temperature: must be between 0.005 and 10"
 	Temperature Decimal `json:"temperature,omitempty"`
 }
 
@@ -190,16 +199,18 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.method == 'SGD' || !has(self.batchSize)",message="linearEvaluation.batchSize: is only for method SGD; remove it"
 // +kubebuilder:validation:XValidation:rule="self.method == 'SGD' || !has(self.learningRate)",message="linearEvaluation.learningRate: is only for method SGD; remove it"
 type LinearEvaluationSpec struct {
-	// mode switches the stage. Default: Enabled where there are labels and a test split.
+	// mode switches the stage. Default: Enabled where evaluation.dataset, or else dataset, has labels.
 	// +optional
 	Mode Mode `json:"mode,omitempty"`
 
-	// method that trains the classifier.
+	// method trains the classifier. SGD: on randomly cropped and flipped images. LBFGS: on standardised features of
+	// un-augmented images, deterministic. Default: SGD (paper appendix B.6).
 	// +optional
 	// +kubebuilder:default=SGD
 	Method LinearMethod `json:"method,omitempty"`
 
-	// epochs of SGD. Default: 90 (paper appendix B.6); 100 at or below 32 pixels.
+	// epochs of SGD. Unit: epochs. Default: 90 above 32 pixels (paper appendix B.6), 100 at or below
+	// (google-research/simclr's README).
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000
@@ -212,18 +223,19 @@ type LinearEvaluationSpec struct {
 	// +kubebuilder:validation:Maximum=65536
 	BatchSize *int32 `json:"batchSize,omitempty"`
 
-	// learningRate of SGD, scaled by batchSize/256. Default: "0.1".
+	// learningRate of SGD with Nesterov momentum 0.9, from 1e-8 to 100; it is multiplied by batchSize/256.
+	// Default: "0.1" (paper appendix B.6).
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="linearEvaluation.learningRate: must be above 0"
+	// +kubebuilder:validation:XValidation:rule="double(self) >= 1e-8 && double(self) <= 100.0",message="linearEvaluation.learningRate: must be between 1e-8 and 100"
 	LearningRate *Decimal `json:"learningRate,omitempty"`
 
-	// weightDecay of the classifier: of SGD, default "0" (paper appendix B.6); of LBFGS the factor of the squared
-	// weights' sum in its objective, default "1e-4".
+	// weightDecay of the classifier, from 0 to 1: of LBFGS the factor of the squared weights' sum in its objective.
+	// Default: "0" for SGD (paper appendix B.6), "1e-4" for LBFGS.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="linearEvaluation.weightDecay: must be between 0 and 1"
 	WeightDecay *Decimal `json:"weightDecay,omitempty"`
 
-	// maxIterations of LBFGS. Default: 300.
+	// maxIterations of LBFGS at most. Unit: iterations. Default: 300, this project's choice.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000
@@ -245,7 +257,7 @@ const (
 
 // FinetuningSpec is one finetuning stage (paper appendix B.5).
 type FinetuningSpec struct {
-	// name of the stage.
+	// name of the stage, unique in the run: lower case letters, digits and -, starting with a letter.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=14
@@ -254,17 +266,19 @@ type FinetuningSpec struct {
 	Name string `json:"name,omitempty"`
 
 	// labelFraction of the training images whose labels are used, the same share of each class and at
-	// least one: "0.01" for 1%. A smaller fraction's images are within a larger one's.
+	// least one: "0.01" for 1%. A smaller fraction's images are within a larger one's. Above 0 and at most 1.
 	// +required
 	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1.0",message="labelFraction: must be above 0 and at most 1"
 	LabelFraction Decimal `json:"labelFraction,omitempty"`
 
-	// from is where the weights start.
+	// from is where the weights start. Pretrained: the run's encoder. Scratch: as they are initialised, the
+	// supervised baseline. Default: Pretrained (paper appendix B.5).
 	// +optional
 	// +kubebuilder:default=Pretrained
 	From FinetuningFrom `json:"from,omitempty"`
 
-	// epochs over the labelled images. Default: 60 up to "0.01" of the labels, 30 above (paper appendix B.5).
+	// epochs over the labelled images. Unit: epochs. Default: 60 up to "0.01" of the labels, 30 above (paper
+	// appendix B.5).
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000
@@ -277,12 +291,13 @@ type FinetuningSpec struct {
 	// +kubebuilder:validation:Maximum=65536
 	BatchSize *int32 `json:"batchSize,omitempty"`
 
-	// learningRate of SGD with Nesterov momentum, scaled by batchSize/256. Default: "0.05".
+	// learningRate of SGD with Nesterov momentum 0.9, from 1e-8 to 100; it is multiplied by batchSize/256.
+	// Default: "0.05" (paper appendix B.5).
 	// +optional
-	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0",message="finetuning learningRate: must be above 0"
+	// +kubebuilder:validation:XValidation:rule="double(self) >= 1e-8 && double(self) <= 100.0",message="finetuning learningRate: must be between 1e-8 and 100"
 	LearningRate *Decimal `json:"learningRate,omitempty"`
 
-	// weightDecay of all weights but batch norm and biases. Default: "0".
+	// weightDecay of all weights but batch norm and biases, from 0 to 1. Default: "0" (paper appendix B.5).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="finetuning weightDecay: must be between 0 and 1"
 	WeightDecay *Decimal `json:"weightDecay,omitempty"`

@@ -36,7 +36,8 @@ var changes = map[string]struct{ change, want string }{
 	"labels":           {`metadata: {labels: {a: b}}`, ""},
 }
 
-func TestChanges(t *testing.T) {
+// tryChanges changes a run that is suspended and one that is not.
+func tryChanges(t *testing.T, tried *trials) {
 	ctx := context.Background()
 	for name, suspended := range map[string]bool{"running": false, "halted": true} {
 		run := patched(t, minimal, "metadata: {name: "+name+"}")
@@ -57,6 +58,7 @@ func TestChanges(t *testing.T) {
 					t.Fatal(err)
 				}
 				err = server.Patch(ctx, run.DeepCopy(), client.RawPatch(types.MergePatchType, body), client.DryRunAll)
+				tried.note(run, err)
 				switch {
 				case want == "" && err != nil:
 					t.Errorf("rejected: %v", err)

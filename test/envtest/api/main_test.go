@@ -9,12 +9,20 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
 	"testing"
 
 	jsonpatch "gopkg.in/evanphx/json-patch.v4"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	"k8s.io/apimachinery/pkg/util/validation/field"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -22,6 +30,7 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/api/validation"
+	"github.com/simclr-operator/simclr-operator/config/crd"
 )
 
 var (
@@ -59,6 +68,15 @@ func withAPIServer(m *testing.M) (code int, err error) {
 	}
 	return m.Run(), nil
 }
+
+// runSchema is the schema of a SimCLRRun, as the CustomResourceDefinition has it.
+var runSchema = sync.OnceValue(func() apiextensionsv1.JSONSchemaProps {
+	var definition apiextensionsv1.CustomResourceDefinition
+	if err := yaml.UnmarshalStrict(crd.SimCLRRuns, &definition); err != nil {
+		panic(err) // a broken build
+	}
+	return *definition.Spec.Versions[0].Schema.OpenAPIV3Schema
+})
 
 // minimal is a run with nothing but what is required.
 const minimal = `
@@ -102,4 +120,34 @@ func check(u *unstructured.Unstructured) error {
 	}
 	_, err = validation.Load(text)
 	return err
+}
+
+// cause is what was said of one field. Entries of lists are written a[].
+type cause struct{ field, said string }
+
+var index = regexp.MustCompile(`\[[0-9]+\]`)
+
+// causes of a refusal by the API server or by the validation without one.
+func causes(err error) []cause {
+	var all []cause
+	add := func(field, said string) {
+		all = append(all, cause{index.ReplaceAllString(field, "[]"), said})
+	}
+	var status apierrors.APIStatus
+	var several utilerrors.Aggregate
+	switch {
+	case errors.As(err, &status) && status.Status().Details != nil:
+		for _, c := range status.Status().Details.Causes {
+			add(c.Field, c.Message)
+		}
+	case errors.As(err, &several):
+		for _, e := range several.Errors() {
+			var one *field.Error
+			if errors.As(e, &one) {
+				add(one.Field, one.ErrorBody())
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b cause) int { return strings.Compare(a.field+a.said, b.field+b.said) })
+	return all
 }

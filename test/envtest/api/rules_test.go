@@ -1,13 +1,14 @@
 package api_test
 
 import (
-	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/simclr-operator/simclr-operator/config/crd"
+	"github.com/google/go-cmp/cmp"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/sets"
-	"sigs.k8s.io/yaml"
 )
 
 // rule is a patch of the minimal run that is accepted, one that is rejected, and what is said then.
@@ -20,6 +21,9 @@ const (
 )
 
 func in(spec string) string { return "spec: {" + spec + "}" }
+
+// evaluated is a run whose evaluation has a dataset of its own.
+func evaluated(fields string) string { return in("evaluation: {dataset: {" + fields + "}}") }
 
 func data(fields string) string { return in("dataset: {" + fields + "}") }
 
@@ -36,6 +40,16 @@ var datasetRules = map[string]rule{
 	"uri's claim": {data(`name: null, format: IDX, uri: "pvc://my.claim/x"`), data(`name: null, format: IDX, uri: "pvc://My_Claim/x"`),
 		"uri: must be pvc://CLAIM/PATH"},
 	"uri's path": {data(`name: null, format: IDX, uri: "pvc://c/a..b/c"`), data(`name: null, format: IDX, uri: "pvc://c/a/../b"`),
+		"uri: its path must not have a part '..'; name the directory from the claim's root"},
+	"evaluation's name or uri": {evaluated(`name: cifar-10`), evaluated(`name: cifar-10, uri: pvc://c/d, format: IDX`), "dataset: set exactly one of name and uri"},
+	"evaluation's format": {evaluated(`uri: pvc://c/d, format: IDX`), evaluated(`uri: pvc://c/d`),
+		"dataset.format: is needed with uri; set ImageFolder, CIFAR, IDX or Images"},
+	"evaluation's format alone": {evaluated(`name: cifar-10`), evaluated(`name: cifar-10, format: IDX`), "dataset.format: is only for uri; remove it"},
+	"evaluation's limit": {evaluated(`name: cifar-10, limit: 50000`), evaluated(`name: cifar-10, limit: 50001`),
+		"dataset.limit: fashion-mnist has 60000 training images and cifar-10 50000; set it to at most that"},
+	"evaluation's uri": {evaluated(`uri: pvc://c/d, format: IDX`), evaluated(`uri: "/d", format: IDX`),
+		"uri: must be pvc://CLAIM/PATH, where CLAIM is the name of a PersistentVolumeClaim"},
+	"evaluation's path": {evaluated(`uri: pvc://c/d, format: IDX`), evaluated(`uri: pvc://c/../d, format: IDX`),
 		"uri: its path must not have a part '..'; name the directory from the claim's root"},
 	"evaluation's size": {in(`evaluation: {dataset: {name: cifar-10}}`), in(`evaluation: {dataset: {name: cifar-10, imageSize: 32}}`),
 		"evaluation.dataset.imageSize: remove it; every stage uses dataset.imageSize"},
@@ -60,39 +74,52 @@ func pre(s string) string   { return in("pretraining: {" + s + "}") }
 func fine(s string) string  { return in(`finetuning: [{` + s + `}]`) }
 
 var trainingRules = map[string]rule{
-	"minScale":            {crop(`minScale: "0.5"`), crop(`minScale: "0"`), "minScale: must be above 0 and at most 1"},
-	"maxScale":            {crop(`maxScale: "0.5"`), crop(`maxScale: "1.1"`), "maxScale: must be above 0 and at most 1"},
-	"scales":              {crop(`minScale: "0.5", maxScale: "0.5"`), crop(`maxScale: "0.01"`), "minScale: is more than maxScale (defaults 0.08 and 1); set it to at most that"},
-	"minRatio":            {crop(`minRatio: "0.5"`), crop(`minRatio: "0"`), "minRatio: must be above 0"},
-	"maxRatio":            {crop(`maxRatio: "2"`), crop(`maxRatio: "0"`), "maxRatio: must be above 0"},
-	"ratios":              {crop(`minRatio: "1", maxRatio: "1"`), crop(`minRatio: "2"`), "minRatio: is more than maxRatio (defaults 0.75 and 1.3333); set it to at most that"},
-	"flip":                {in(`augmentations: {horizontalFlip: {probability: "0"}}`), in(`augmentations: {horizontalFlip: {probability: "2"}}`), "probability: must be between 0 and 1"},
-	"strength":            {color(`strength: "2.5"`), color(`strength: "3"`), "strength: must be at most 2.5, where the hue changes by half the circle"},
-	"jitter":              {color(`jitterProbability: "1"`), color(`jitterProbability: "1.5"`), "jitterProbability: must be between 0 and 1"},
-	"grey":                {color(`grayscaleProbability: "1"`), color(`grayscaleProbability: "1.5"`), "grayscaleProbability: must be between 0 and 1"},
-	"blur":                {blur(`probability: "1"`), blur(`probability: "1.5"`), "probability: must be between 0 and 1"},
-	"minSigma":            {blur(`minSigma: "1"`), blur(`minSigma: "0"`), "minSigma: must be above 0"},
-	"maxSigma":            {blur(`maxSigma: "1"`), blur(`maxSigma: "0"`), "maxSigma: must be above 0"},
-	"sigmas":              {blur(`minSigma: "1", maxSigma: "1"`), blur(`minSigma: "3"`), "minSigma: is more than maxSigma (defaults 0.1 and 2); set it to at most that"},
-	"width":               {in(`encoder: {widthMultiplier: "0.0625"}`), in(`encoder: {widthMultiplier: "0.01"}`), "widthMultiplier: must be between 0.0625 and 8"},
-	"temperature":         {pre(`temperature: "1e-2"`), pre(`temperature: "0"`), "pretraining.temperature: must be above 0"},
-	"learning rate":       {pre(`learningRate: "4.8"`), pre(`learningRate: "0"`), "pretraining.learningRate: must be above 0"},
-	"weight decay":        {pre(`weightDecay: "0"`), pre(`weightDecay: "2"`), "pretraining.weightDecay: must be between 0 and 1"},
-	"warmup":              {pre(`epochs: 5, warmupEpochs: 5`), pre(`epochs: 5, warmupEpochs: 6`), "pretraining.warmupEpochs: is more than epochs; set it to at most that"},
-	"from":                {pre(`from: {run: other}`), pre(`from: {run: other, uri: "pvc://c/encoder"}`), "pretraining.from: set exactly one of run and uri"},
-	"from itself":         {pre(`from: {run: minimal-2}`), pre(`from: {run: minimal}`), "pretraining.from.run: names the run itself; name another run"},
-	"knn temperature":     {in(`knn: {temperature: "0.07"}`), in(`knn: {temperature: "0"}`), "knn.temperature: must be above 0"},
-	"LBFGS only":          {in(`linearEvaluation: {method: LBFGS, maxIterations: 9}`), in(`linearEvaluation: {maxIterations: 9}`), "linearEvaluation.maxIterations: is only for method LBFGS; remove it"},
-	"SGD's epochs":        {in(`linearEvaluation: {epochs: 9}`), in(`linearEvaluation: {method: LBFGS, epochs: 9}`), "linearEvaluation.epochs: is only for method SGD; remove it"},
-	"SGD's batch":         {in(`linearEvaluation: {batchSize: 9}`), in(`linearEvaluation: {method: LBFGS, batchSize: 9}`), "linearEvaluation.batchSize: is only for method SGD; remove it"},
-	"SGD's rate":          {in(`linearEvaluation: {learningRate: "1"}`), in(`linearEvaluation: {method: LBFGS, learningRate: "1"}`), "linearEvaluation.learningRate: is only for method SGD; remove it"},
-	"linear rate":         {in(`linearEvaluation: {learningRate: "1"}`), in(`linearEvaluation: {learningRate: "0"}`), "linearEvaluation.learningRate: must be above 0"},
-	"linear weight decay": {in(`linearEvaluation: {weightDecay: "0"}`), in(`linearEvaluation: {weightDecay: "2"}`), "linearEvaluation.weightDecay: must be between 0 and 1"},
-	"finetuning's name":   {fine(`name: few, labelFraction: "1"`), fine(`name: pretrain, labelFraction: "1"`), "finetuning name: pretrain, linear-eval, complete, failed and suspended are taken; choose another"},
+	"minScale": {crop(`minScale: "0.5"`), crop(`minScale: "0"`), "minScale: must be above 0 and at most 1"},
+	"maxScale": {crop(`maxScale: "0.5"`), crop(`maxScale: "1.1"`), "maxScale: must be above 0 and at most 1"},
+	"scales":   {crop(`minScale: "0.5", maxScale: "0.5"`), crop(`maxScale: "0.01"`), "minScale: is more than maxScale (defaults 0.08 and 1); set it to at most that"},
+	"minRatio": {crop(`minRatio: "0.01"`), crop(`minRatio: "1e-3"`), "minRatio: must be between 0.01 and 100"},
+	"maxRatio": {crop(`maxRatio: "100"`), crop(`maxRatio: "1e99"`), "maxRatio: must be between 0.01 and 100"},
+	"ratios":   {crop(`minRatio: "1", maxRatio: "1"`), crop(`minRatio: "2"`), "minRatio: is more than maxRatio (defaults 0.75 and 1.3333); set it to at most that"},
+	"flip":     {in(`augmentations: {horizontalFlip: {probability: "0"}}`), in(`augmentations: {horizontalFlip: {probability: "2"}}`), "probability: must be between 0 and 1"},
+	"strength": {color(`strength: "2.5"`), color(`strength: "3"`), "strength: must be at most 2.5, where the hue changes by half the circle"},
+	"jitter":   {color(`jitterProbability: "1"`), color(`jitterProbability: "1.5"`), "jitterProbability: must be between 0 and 1"},
+	"grey":     {color(`grayscaleProbability: "1"`), color(`grayscaleProbability: "1.5"`), "grayscaleProbability: must be between 0 and 1"},
+	"blur":     {blur(`probability: "1"`), blur(`probability: "1.5"`), "probability: must be between 0 and 1"},
+	"minSigma": {blur(`minSigma: "0.01"`), blur(`minSigma: "0"`), "minSigma: must be between 0.01 and 100"},
+	"maxSigma": {blur(`maxSigma: "100"`), blur(`maxSigma: "1e99"`), "maxSigma: must be between 0.01 and 100"},
+	"sigmas":   {blur(`minSigma: "1", maxSigma: "1"`), blur(`minSigma: "3"`), "minSigma: is more than maxSigma (defaults 0.1 and 2); set it to at most that"},
+	"blur of few pixels": {in(`dataset: {imageSize: 20}, augmentations: {gaussianBlur: {mode: Enabled}}`),
+		in(`dataset: {imageSize: 19}, augmentations: {gaussianBlur: {mode: Enabled}}`), "augmentations.gaussianBlur.mode: below 20 pixels its kernel, a tenth of the height, is a single pixel"},
+	"no blur of few pixels": {in(`dataset: {imageSize: 8}, augmentations: {gaussianBlur: {mode: Disabled}}`),
+		in(`dataset: {imageSize: 8}, augmentations: {gaussianBlur: {mode: Enabled}}`), "set it to Disabled, or dataset.imageSize to at least 20"},
+	"width":              {in(`encoder: {widthMultiplier: "0.0625"}`), in(`encoder: {widthMultiplier: "0.01"}`), "widthMultiplier: must be between 0.0625 and 8"},
+	"temperature":        {pre(`temperature: "0.005"`), pre(`temperature: "1e-99"`), "pretraining.temperature: must be between 0.005 and 10"},
+	"temperature, high":  {pre(`temperature: "10"`), pre(`temperature: "10.1"`), "pretraining.temperature: must be between 0.005 and 10"},
+	"learning rate":      {pre(`learningRate: "100"`), pre(`learningRate: "1e99"`), "pretraining.learningRate: must be between 1e-8 and 100"},
+	"learning rate, low": {pre(`learningRate: "1e-8"`), pre(`learningRate: "0"`), "pretraining.learningRate: must be between 1e-8 and 100"},
+	"weight decay":       {pre(`weightDecay: "0"`), pre(`weightDecay: "2"`), "pretraining.weightDecay: must be between 0 and 1"},
+	"warmup":             {pre(`epochs: 5, warmupEpochs: 5`), pre(`epochs: 5, warmupEpochs: 6`), "pretraining.warmupEpochs: is more than epochs; set it to at most that"},
+	"from":               {pre(`from: {run: other}`), pre(`from: {run: other, uri: "pvc://c/encoder"}`), "pretraining.from: set exactly one of run and uri"},
+	"from's uri": {pre(`from: {uri: "pvc://c/encoder"}`), pre(`from: {uri: "s3://bucket/encoder"}`),
+		"uri: must be pvc://CLAIM/PATH, where CLAIM is the name of a PersistentVolumeClaim"},
+	"from's path": {pre(`from: {uri: "pvc://c/a..b"}`), pre(`from: {uri: "pvc://c/.."}`),
+		"uri: its path must not have a part '..'; name the directory from the claim's root"},
+	"from itself":           {pre(`from: {run: minimal-2}`), pre(`from: {run: minimal}`), "pretraining.from.run: names the run itself; name another run"},
+	"knn temperature":       {in(`knn: {temperature: "0.005"}`), in(`knn: {temperature: "1e-99"}`), "knn.temperature: must be between 0.005 and 10"},
+	"knn temperature, high": {in(`knn: {temperature: "10"}`), in(`knn: {temperature: "11"}`), "knn.temperature: must be between 0.005 and 10"},
+	"LBFGS only":            {in(`linearEvaluation: {method: LBFGS, maxIterations: 9}`), in(`linearEvaluation: {maxIterations: 9}`), "linearEvaluation.maxIterations: is only for method LBFGS; remove it"},
+	"SGD's epochs":          {in(`linearEvaluation: {epochs: 9}`), in(`linearEvaluation: {method: LBFGS, epochs: 9}`), "linearEvaluation.epochs: is only for method SGD; remove it"},
+	"SGD's batch":           {in(`linearEvaluation: {batchSize: 9}`), in(`linearEvaluation: {method: LBFGS, batchSize: 9}`), "linearEvaluation.batchSize: is only for method SGD; remove it"},
+	"SGD's rate":            {in(`linearEvaluation: {learningRate: "1"}`), in(`linearEvaluation: {method: LBFGS, learningRate: "1"}`), "linearEvaluation.learningRate: is only for method SGD; remove it"},
+	"linear rate":           {in(`linearEvaluation: {learningRate: "100"}`), in(`linearEvaluation: {learningRate: "101"}`), "linearEvaluation.learningRate: must be between 1e-8 and 100"},
+	"linear rate, low":      {in(`linearEvaluation: {learningRate: "1e-8"}`), in(`linearEvaluation: {learningRate: "0"}`), "linearEvaluation.learningRate: must be between 1e-8 and 100"},
+	"linear weight decay":   {in(`linearEvaluation: {weightDecay: "0"}`), in(`linearEvaluation: {weightDecay: "2"}`), "linearEvaluation.weightDecay: must be between 0 and 1"},
+	"finetuning's name":     {fine(`name: few, labelFraction: "1"`), fine(`name: pretrain, labelFraction: "1"`), "finetuning name: pretrain, linear-eval, complete, failed and suspended are taken; choose another"},
 	"unique names": {in(`finetuning: [{name: a, labelFraction: "1"}, {name: b, labelFraction: "1"}]`),
 		in(`finetuning: [{name: a, labelFraction: "1"}, {name: a, labelFraction: "0.1"}]`), "Duplicate value"},
 	"label fraction":          {fine(`name: few, labelFraction: "0.001"`), fine(`name: few, labelFraction: "0"`), "labelFraction: must be above 0 and at most 1"},
-	"finetuning rate":         {fine(`name: few, labelFraction: "1", learningRate: "1"`), fine(`name: few, labelFraction: "1", learningRate: "0"`), "finetuning learningRate: must be above 0"},
+	"finetuning rate":         {fine(`name: few, labelFraction: "1", learningRate: "100"`), fine(`name: few, labelFraction: "1", learningRate: "101"`), "finetuning learningRate: must be between 1e-8 and 100"},
+	"finetuning rate, low":    {fine(`name: few, labelFraction: "1", learningRate: "1e-8"`), fine(`name: few, labelFraction: "1", learningRate: "0"`), "finetuning learningRate: must be between 1e-8 and 100"},
 	"finetuning weight decay": {fine(`name: few, labelFraction: "1", weightDecay: "0"`), fine(`name: few, labelFraction: "1", weightDecay: "2"`), "finetuning weightDecay: must be between 0 and 1"},
 }
 
@@ -117,6 +144,10 @@ var platformRules = map[string]rule{
 	"batch and devices":     {acc(`type: NvidiaGPU, devicesPerWorker: 8`), acc(`type: NvidiaGPU, devicesPerWorker: 3`), "batchSize: must be a multiple of accelerator.devicesPerWorker"},
 	"batch and chips":       {in(`batchSize: 12, ` + tpu + "}"), in(`batchSize: 10, ` + tpu + "}"), "batchSize: must be a multiple of the chips of accelerator.topology"},
 	"output":                {in(`output: {existingClaim: mine}`), in(`output: {existingClaim: mine, claim: {size: 1Gi}}`), "output: set at most one of claim and existingClaim"},
+	"claim's size": {in(`output: {claim: {size: 1Mi}}`), in(`output: {claim: {size: "0"}}`),
+		"output.claim.size: must be at least 1Mi; set a size with its unit, such as 10Gi"},
+	"claim's size, negative":     {in(`output: {claim: {size: 1.5Gi}}`), in(`output: {claim: {size: -1Gi}}`), "output.claim.size: must be at least 1Mi"},
+	"claim's size without units": {in(`output: {claim: {size: 10737418240}}`), in(`output: {claim: {size: 10}}`), "output.claim.size: must be at least 1Mi"},
 	"labels": {in(`template: {labels: {team/x: a}}`), in(`template: {labels: {training.simclr.dev/run: a}}`),
 		"template.labels: keys of training.simclr.dev/ are the operator's; remove them"},
 	"annotations": {in(`template: {annotations: {team/x: a}}`), in(`template: {annotations: {training.simclr.dev/run: a}}`),
@@ -126,67 +157,109 @@ var platformRules = map[string]rule{
 	"unknown field": {in(`suspend: false`), in(`suspended: false`), "unknown field"},
 }
 
+// TestRules tries every rule on the API server and without it, both with the same outcome.
 func TestRules(t *testing.T) {
+	tried := newTrials()
 	for group, rules := range map[string]map[string]rule{"dataset": datasetRules, "training": trainingRules, "platform": platformRules} {
 		for name, tc := range rules {
-			t.Run(group+"/"+name, func(t *testing.T) {
-				good, bad := patched(t, minimal, tc.accept), patched(t, minimal, tc.reject)
-				for who, try := range map[string]func() (error, error){
-					"API server": func() (error, error) { return create(good), create(bad) },
-					"validation": func() (error, error) { return check(good), check(bad) },
-				} {
-					accepted, rejected := try()
-					if accepted != nil {
-						t.Errorf("%s: %s is rejected: %v", who, tc.accept, accepted)
-					}
-					want := tc.want
-					if rejected == nil || !strings.Contains(rejected.Error(), want) {
-						t.Errorf("%s: %s gave %v, want %q", who, tc.reject, rejected, want)
-					}
-				}
-			})
+			t.Run(group+"/"+name, func(t *testing.T) { tc.try(t, tried) })
+		}
+	}
+	t.Run("changes", func(t *testing.T) { tryChanges(t, tried) })
+	t.Run("none is left out", func(t *testing.T) {
+		if missing := tried.missing(); len(missing) > 0 {
+			t.Errorf("rules that no test rejects beside an accepted value: %q", missing)
+		}
+	})
+}
+
+func (r rule) try(t *testing.T, tried *trials) {
+	good, bad := patched(t, minimal, r.accept), patched(t, minimal, r.reject)
+	for who, err := range map[string]error{"API server": create(good), "validation": check(good)} {
+		if err != nil {
+			t.Errorf("%s: %s is rejected: %v", who, r.accept, err)
+		}
+	}
+	byServer, byFile := create(bad), check(bad)
+	for who, err := range map[string]error{"API server": byServer, "validation": byFile} {
+		if err == nil || !strings.Contains(err.Error(), r.want) {
+			t.Errorf("%s: %s gave %v, want %q", who, r.reject, err, r.want)
+		}
+	}
+	if d := cmp.Diff(causes(byServer), causes(byFile), cmp.AllowUnexported(cause{})); d != "" {
+		t.Errorf("API server (-) and validation (+): %s", d)
+	}
+	tried.note(good, byServer)
+}
+
+// trials are the rules of the schema, by the field that they are of, and those that a test has tried.
+type trials struct {
+	rules map[string][]string
+	tried sets.Set[cause]
+}
+
+func newTrials() *trials {
+	found := &trials{map[string][]string{}, sets.New[cause]()}
+	root := runSchema()
+	found.collect(&root, "")
+	return found
+}
+
+// collect the rules of a schema. The API server calls the whole object <nil>.
+func (r *trials) collect(s *apiextensionsv1.JSONSchemaProps, path string) {
+	for _, rule := range s.XValidations {
+		at := path
+		if at == "" {
+			at = "<nil>"
+		}
+		r.rules[at] = append(r.rules[at], rule.Message)
+	}
+	for name, f := range s.Properties {
+		r.collect(&f, strings.TrimPrefix(path+"."+name, "."))
+	}
+	if s.Items != nil {
+		r.collect(s.Items.Schema, path+"[]")
+	}
+	if s.AdditionalProperties != nil && s.AdditionalProperties.Schema != nil {
+		r.collect(s.AdditionalProperties.Schema, path+"{}")
+	}
+}
+
+// note the rules that refused an object, where good was accepted and has their field, so that they were
+// asked of it.
+func (r *trials) note(good *unstructured.Unstructured, refusal error) {
+	for _, c := range causes(refusal) {
+		for _, message := range r.rules[c.field] {
+			if strings.HasSuffix(c.said, message) && has(good.Object, c.field) {
+				r.tried.Insert(cause{c.field, message})
+			}
 		}
 	}
 }
 
-// TestEveryRuleIsTried finds the messages of all CEL rules in the tables.
-func TestEveryRuleIsTried(t *testing.T) {
-	text, err := yaml.YAMLToJSON(crd.SimCLRRuns)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var definition any
-	if err := json.Unmarshal(text, &definition); err != nil {
-		t.Fatal(err)
-	}
-	tried := sets.New[string]()
-	for _, rules := range []map[string]rule{datasetRules, trainingRules, platformRules} {
-		for _, r := range rules {
-			tried.Insert(r.want)
+func (r *trials) missing() []string {
+	var missing []string
+	for field, messages := range r.rules {
+		for _, message := range messages {
+			if !r.tried.Has(cause{field, message}) {
+				missing = append(missing, field+": "+message)
+			}
 		}
 	}
-	for _, c := range changes {
-		tried.Insert(c.want)
-	}
-	found := sets.New[string]()
-	messages(definition, found)
-	if missing := found.Difference(tried); len(missing) > 0 {
-		t.Errorf("rules that no test rejects: %q", sets.List(missing))
-	}
+	slices.Sort(missing)
+	return missing
 }
 
-func messages(value any, found sets.Set[string]) {
-	switch v := value.(type) {
-	case []any:
-		for _, e := range v {
-			messages(e, found)
-		}
-	case map[string]any:
-		if _, isRule := v["rule"].(string); isRule {
-			found.Insert(v["message"].(string))
-		}
-		for _, e := range v {
-			messages(e, found)
-		}
+// has says whether a field is set; what the schema defaults need not be.
+func has(object any, path string) bool {
+	if path == "<nil>" {
+		return true
 	}
+	name, rest, more := strings.Cut(path, ".")
+	name, isList := strings.CutSuffix(name, "[]")
+	value, there := object.(map[string]any)[name]
+	if entries, ok := value.([]any); isList && ok && len(entries) > 0 {
+		value = entries[0]
+	}
+	return there && (!more || has(value, rest))
 }
