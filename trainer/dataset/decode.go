@@ -66,6 +66,11 @@ func toRGB(m image.Image) Image {
 			p := m.Pix[m.PixOffset(x, y):]
 			return p[0], p[1], p[2]
 		})
+	case *image.NRGBA64: // the high bytes
+		eachPixel(b, out.Pix, func(x, y int) (uint8, uint8, uint8) {
+			p := m.Pix[m.PixOffset(x, y):]
+			return p[0], p[2], p[4]
+		})
 	default:
 		eachPixel(b, out.Pix, func(x, y int) (uint8, uint8, uint8) {
 			c := color.NRGBAModel.Convert(m.At(x, y)).(color.NRGBA)
