@@ -20,7 +20,7 @@ done
 
 build() { # module folder, package, command, ldflags
   local stamp="$out/.$3.stamp" want
-  want=$(cat "$here/$1/go.mod" "$here/build.sh" | sha256sum)
+  want=$(find "$here/$1" "$here/build.sh" -type f -print0 | sort -z | xargs -0 cat | sha256sum)
   [ -x "$out/$3" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$want" ] && return
   echo "building $3 ($(date +%T))"
   (cd "$here/$1" && CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags "-s -w ${4:-}" -o "$out/$3" "$2")
@@ -30,7 +30,7 @@ build() { # module folder, package, command, ldflags
 for command in "$@"; do
   case $command in
   etcd) build etcd go.etcd.io/etcd/server/v3 etcd ;;
-  coredns) build coredns github.com/coredns/coredns coredns ;;
+  coredns) build coredns . coredns ;;
   *) build kubernetes "k8s.io/kubernetes/cmd/$command" "$command" "${flags[*]}" ;;
   esac
 done
