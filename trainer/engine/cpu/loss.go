@@ -75,13 +75,14 @@ func (l *lowering) contrastive(o op.Operator, in []*value, out *value) error {
 	return nil
 }
 
-// softmax of a row of logits.
-func softmax(x []float32) []float64 {
+// softmax of a row of logits, and the logarithm of their exponentials' sum.
+func softmax(x []float32) (p []float64, logSum float64) {
 	top := math.Inf(-1)
 	for _, v := range x {
 		top = max(top, float64(v))
 	}
-	p, sum := make([]float64, len(x)), 0.
+	sum := 0.
+	p = make([]float64, len(x))
 	for i, v := range x {
 		p[i] = math.Exp(float64(v) - top)
 		sum += p[i]
@@ -89,7 +90,7 @@ func softmax(x []float32) []float64 {
 	for i := range p {
 		p[i] /= sum
 	}
-	return p
+	return p, top + math.Log(sum)
 }
 
 // checkLabels is an error where a label is no class: -1, for one, is an image without label.
@@ -105,7 +106,9 @@ func checkLabels(labels []float32, classes int) error {
 func crossEntropy(logits *value, labels []float32) float64 {
 	x, k, loss := logits.floats(), logits.shape[1], 0.
 	for i, c := range labels {
-		loss -= math.Log(softmax(x[i*k : (i+1)*k])[int(c)])
+		// not −log of the softmax, which is 0 in float64 where logits are 745 apart: a loss of +Inf
+		_, logSum := softmax(x[i*k : (i+1)*k])
+		loss += logSum - float64(x[i*k+int(c)])
 	}
 	return loss / float64(len(labels))
 }
@@ -113,7 +116,7 @@ func crossEntropy(logits *value, labels []float32) float64 {
 func crossEntropyGrad(logits *value, labels []float32, dloss float32, out []float32) {
 	x, k := logits.floats(), logits.shape[1]
 	for i, c := range labels {
-		p := softmax(x[i*k : (i+1)*k])
+		p, _ := softmax(x[i*k : (i+1)*k])
 		p[int(c)]--
 		for j, v := range p {
 			out[i*k+j] = float32(v * float64(dloss) / float64(len(labels)))

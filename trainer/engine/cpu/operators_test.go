@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -158,6 +160,34 @@ func newEngine(t testing.TB) *Engine {
 	}
 	t.Cleanup(func() { _ = e.Close() })
 	return e
+}
+
+// Values at the edge of what floats can say, on both engines.
+func TestExtremeValues(t *testing.T) {
+	nan := float32(math.NaN())
+	engines := []engine.Engine{newEngine(t), interp.Engine{}}
+	for name, tc := range map[string]struct {
+		o    op.Operator
+		in   []engine.Tensor
+		want []float32
+	}{
+		"cross entropy of logits far apart": {op.SoftmaxCrossEntropy{}, []engine.Tensor{{Shape: []int{1, 2}, Data: []float32{0, 2000}}, {Shape: []int{1}, Data: []float32{0}}}, []float32{2000}},
+		"its gradient":                      {op.SoftmaxCrossEntropyGrad{}, []engine.Tensor{{Shape: []int{1, 2}, Data: []float32{0, 2000}}, {Shape: []int{1}, Data: []float32{0}}, {Shape: []int{1}, Data: []float32{1}}}, []float32{-1, 1}},
+		"ReLU keeps NaN":                    {op.ReLU{}, []engine.Tensor{{Shape: []int{1, 3}, Data: []float32{nan, -1, 2}}}, []float32{nan, 0, 2}},
+		"running statistics of one value":   {op.RunningStatistics{Momentum: 0.5, Count: 1}, []engine.Tensor{{Shape: []int{2, 1}, Data: []float32{2, 1}}, {Shape: []int{2, 1}, Data: []float32{4, 0}}}, []float32{3, 0.5}},
+	} {
+		for _, e := range engines {
+			t.Run(name+" on "+e.Name(), func(t *testing.T) {
+				c := operatorCase{o: tc.o}
+				for _, v := range tc.in {
+					c.in = append(c.in, operand{v.Shape, ""})
+				}
+				if d := cmp.Diff(tc.want, run(t, e, alone(t, c), tc.in...)[0].Data, cmpopts.EquateNaNs()); d != "" {
+					t.Error(d)
+				}
+			})
+		}
+	}
 }
 
 func TestOperatorsAgainstInterpreter(t *testing.T) {

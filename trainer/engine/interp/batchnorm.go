@@ -78,7 +78,7 @@ func runningStatistics(o op.RunningStatistics, out Array, running, batch []float
 	for i := range out.V {
 		v := batch[i]
 		if i >= c {
-			v *= float64(o.Count) / float64(o.Count-1)
+			v *= float64(o.Count) / float64(max(o.Count-1, 1)) // of one value the variance is 0
 		}
 		out.V[i] = (1-o.Momentum)*running[i] + o.Momentum*v
 	}

@@ -69,6 +69,7 @@ func TestOperatorsOfKnownValues(t *testing.T) {
 		"bias":                                    {op.AddBias{}, []Array{x, array([]int{2}, 1, 2)}, []float64{2, 12, 4, 32}},
 		"cross entropy of equal logits":           {op.SoftmaxCrossEntropy{}, []Array{array([]int{2, 3}, 1, 1, 1, 7, 7, 7), array([]int{2}, 0, 2)}, []float64{math.Log(3)}},
 		"cross entropy":                           {op.SoftmaxCrossEntropy{}, []Array{array([]int{1, 2}, math.Log(3), 0), array([]int{1}, 1)}, []float64{math.Log(4)}},
+		"cross entropy of logits far apart":       {op.SoftmaxCrossEntropy{}, []Array{array([]int{1, 2}, 0, 2000), array([]int{1}, 0)}, []float64{2000}},
 		"contrastive accuracy":                    {op.ContrastiveAccuracy{}, []Array{array([]int{4, 2}, 1, 0, 1, 0, 1, 0, 0, 1)}, []float64{0.5}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,12 +22,13 @@ func loss(o op.Operator) evaluator {
 			out.V[0] = contrastive.Accuracy(in[0].V, rows)
 		case op.SoftmaxCrossEntropy:
 			for i := range rows {
-				p := softmax(in[0].V[i*width : (i+1)*width])
-				out.V[0] -= math.Log(p[int(in[1].V[i])]) / float64(rows)
+				x := in[0].V[i*width : (i+1)*width]
+				_, logSum := softmax(x)
+				out.V[0] += (logSum - x[int(in[1].V[i])]) / float64(rows)
 			}
 		case op.SoftmaxCrossEntropyGrad:
 			for i := range rows {
-				p := softmax(in[0].V[i*width : (i+1)*width])
+				p, _ := softmax(in[0].V[i*width : (i+1)*width])
 				p[int(in[1].V[i])]--
 				for k, v := range p {
 					out.V[i*width+k] = v * in[2].V[0] / float64(rows)
@@ -38,12 +39,14 @@ func loss(o op.Operator) evaluator {
 	}
 }
 
-func softmax(x []float64) []float64 {
+// softmax, and the logarithm of the exponentials' sum: −log of a softmax that is 0 would be +Inf.
+func softmax(x []float64) (p []float64, logSum float64) {
 	top := math.Inf(-1)
 	for _, v := range x {
 		top = max(top, v)
 	}
-	p, sum := make([]float64, len(x)), 0.
+	sum := 0.
+	p = make([]float64, len(x))
 	for i, v := range x {
 		p[i] = math.Exp(v - top)
 		sum += p[i]
@@ -51,5 +54,5 @@ func softmax(x []float64) []float64 {
 	for i := range p {
 		p[i] /= sum
 	}
-	return p
+	return p, top + math.Log(sum)
 }
