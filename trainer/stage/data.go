@@ -79,7 +79,7 @@ func tell(t *report.Tracker) func(what string, done, total int64) {
 	return func(what string, done, total int64) {
 		mu.Lock()
 		defer mu.Unlock()
-		if what != current {
+		if what != current || done < before { // a second set is decoded under the same name
 			t.Begin(report.Preparing, total)
 			current, before = what, 0
 		}
