@@ -28,7 +28,18 @@ func (r *Reconciler) load(ctx context.Context, s *scope) error {
 		}
 	}
 	s.sortAttempts()
+	s.strays = straysOf(jobs.Items, pods.Items)
 	return nil
+}
+
+// straysOf are the pods that have not ended although their Job is gone: kubectl delete job takes the Job
+// at once and gives its pod the grace period.
+func straysOf(jobs []batchv1.Job, pods []corev1.Pod) []corev1.Pod {
+	return slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool {
+		owner := metav1.GetControllerOf(&p)
+		return podEnded(&p) || owner == nil || owner.Kind != "Job" ||
+			slices.ContainsFunc(jobs, func(j batchv1.Job) bool { return j.UID == owner.UID })
+	})
 }
 
 // running says whether any attempt may still compute.

@@ -167,22 +167,19 @@ func (r *Reconciler) lastEvent(ctx context.Context, namespace string, about type
 // unanswered says so when a pod should be gone but is not: its node does not answer, and nothing but a
 // person can know that it is dead.
 func (r *Reconciler) unanswered(s *scope) {
-	for i := range s.attempts {
-		for j := range s.attempts[i].pods {
-			pod := &s.attempts[i].pods[j]
-			if pod.DeletionTimestamp == nil || podEnded(pod) {
-				continue
-			}
-			// deletionTimestamp is when the grace period is over.
-			if wait := pod.DeletionTimestamp.Add(overdue).Sub(s.now); wait > 0 {
-				s.requeue(wait)
-				continue
-			}
-			message := fmt.Sprintf("pod %s should be gone, but node %s does not say so: if the node is dead, delete it (kubectl delete node %s), or taint it with node.kubernetes.io/out-of-service",
-				pod.Name, pod.Spec.NodeName, pod.Spec.NodeName)
-			s.set(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reasonNodeUnreachable, message)
-			s.set(v1alpha1.ConditionStalled, metav1.ConditionTrue, reasonNodeUnreachable, message)
+	for _, pod := range s.pods() {
+		if pod.DeletionTimestamp == nil || podEnded(&pod) {
+			continue
 		}
+		// deletionTimestamp is when the grace period is over.
+		if wait := pod.DeletionTimestamp.Add(overdue).Sub(s.now); wait > 0 {
+			s.requeue(wait)
+			continue
+		}
+		message := fmt.Sprintf("pod %s should be gone, but node %s does not say so: if the node is dead, delete it (kubectl delete node %s), or taint it with node.kubernetes.io/out-of-service",
+			pod.Name, pod.Spec.NodeName, pod.Spec.NodeName)
+		s.set(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reasonNodeUnreachable, message)
+		s.set(v1alpha1.ConditionStalled, metav1.ConditionTrue, reasonNodeUnreachable, message)
 	}
 }
 

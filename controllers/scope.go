@@ -18,9 +18,10 @@ type scope struct {
 	config *v1alpha1.SimCLRRun // as the trainer reads it: resolved and fixed
 	now    time.Time
 
-	attempts []attempt // of all stages, oldest first
-	active   *attempt  // whose pod runs, as far as is known
-	claims   []string  // mounted read-only at /data/CLAIM
+	attempts []attempt    // of all stages, oldest first
+	strays   []corev1.Pod // of Jobs that are gone
+	active   *attempt     // whose pod runs, as far as is known
+	claims   []string     // mounted read-only at /data/CLAIM
 
 	wanted       map[string]metav1.Condition
 	events       []note
@@ -85,6 +86,15 @@ func (s *scope) newest(stage string) *attempt {
 		}
 	}
 	return nil
+}
+
+// pods are those of all attempts, and the strays.
+func (s *scope) pods() []corev1.Pod {
+	pods := slices.Clone(s.strays)
+	for i := range s.attempts {
+		pods = append(pods, s.attempts[i].pods...)
+	}
+	return pods
 }
 
 func (s *scope) sortAttempts() {

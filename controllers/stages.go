@@ -87,8 +87,14 @@ func (r *Reconciler) newestAttempt(ctx context.Context, s *scope, st *v1alpha1.S
 }
 
 // withoutWorkload makes the first attempt, or the next one where the last is gone: deleted by a
-// suspension, which does not count, or by the operator after a disruption or by somebody, which do.
+// suspension, which does not count, or by the operator after a disruption or by somebody, which do. Two
+// never write at once: a pod that outlives its Job is waited for.
 func (r *Reconciler) withoutWorkload(ctx context.Context, s *scope, st *v1alpha1.StageStatus) error {
+	if st.Attempts > 0 && len(s.strays) > 0 {
+		s.stopping(st)
+		r.unanswered(s)
+		return nil
+	}
 	l := ledger{charged: st.ChargedRestarts, unchargedInRow: st.UnchargedInRow, checkpointStep: checkpointStep(st)}
 	if older := s.newest(st.Name); older != nil {
 		l.avoid = older.ledger().avoid

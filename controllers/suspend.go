@@ -20,8 +20,8 @@ func (r *Reconciler) suspend(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	if stopping > 0 {
-		message := fmt.Sprintf("%d workloads are saving and stopping", stopping)
+	if stopping += len(s.strays); stopping > 0 {
+		message := fmt.Sprintf("saving and stopping: %d to go", stopping)
 		s.set(v1alpha1.ConditionSuspended, metav1.ConditionFalse, reasonSuspending, message)
 		s.set(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reasonSuspending, message)
 		r.unanswered(s)

@@ -225,3 +225,32 @@ func TestPodDeletedWhileBackingOff(t *testing.T) {
 		})
 	}
 }
+
+// kubectl delete job takes the Job at once; its pod has the grace period to save.
+func TestJobDeletedInTheBackground(t *testing.T) {
+	for name, suspend := range map[string]bool{"restart": false, "suspended": true} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t)
+			run := c.create(wrap.MakeRun(c.namespace, "swept"))
+			job := c.job(run, "pretrain", 1)
+			pod := c.runs(job)
+			c.condition(run, v1alpha1.ConditionProgressing, metav1.ConditionTrue, "Training")
+			c.gone(job)
+			c.condition(run, v1alpha1.ConditionProgressing, metav1.ConditionTrue, "Stopping")
+			if suspend {
+				c.edit(run, suspended(true))
+				c.condition(run, v1alpha1.ConditionSuspended, metav1.ConditionFalse, "Suspending")
+			}
+			time.Sleep(500 * time.Millisecond)
+			if names := c.jobs(run); len(names) != 0 {
+				t.Fatalf("Jobs %v while a pod may still write", names)
+			}
+			c.must(api.Delete(t.Context(), pod, client.GracePeriodSeconds(0)))
+			if suspend {
+				c.condition(run, v1alpha1.ConditionSuspended, metav1.ConditionTrue, "Suspended")
+				return
+			}
+			c.job(run, "pretrain", 2)
+		})
+	}
+}
