@@ -36,11 +36,12 @@ generate: ## Regenerate deepcopy functions.
 	$(CONTROLLER_GEN) object paths=./api/...
 
 .PHONY: manifests
-manifests: ## Regenerate the CRD, the manager's role, and the chart's copies of both.
+manifests: ## Regenerate the CRD, the manager's role, the chart's copies of both, and the tables of docs/api.
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:artifacts:config=config/crd
 	$(CONTROLLER_GEN) rbac:roleName=simclr-operator paths=./controllers output:rbac:dir=config/rbac
 	cp config/rbac/role.yaml charts/simclr-operator/files/role.yaml
 	sed '/^  annotations:$$/a\    helm.sh/resource-policy: keep' $(CRD) > charts/simclr-operator/templates/crd.yaml
+	go run ./hack/apidocs docs/api/simclrrun.md
 
 .PHONY: vet
 vet: ## Run go vet.
@@ -52,9 +53,16 @@ lint-api: ## Run kube-api-linter on the API types.
 	bin/lint-api -test=false ./api/v1alpha1
 
 .PHONY: verify
-verify: deps vet lint-api generate manifests ## Check formatting, vet, the API's conventions, and that generated files are up to date.
+verify: deps vet lint-api verify-generated verify-chart ## Check formatting, vet, the API's conventions, generated files and the chart.
 	@test -z "$$(gofmt -l .)" || { echo "not formatted (run gofmt -w):"; gofmt -l .; exit 1; }
-	@git diff --exit-code -- api config charts || { echo "generated files are out of date: commit the above"; exit 1; }
+
+.PHONY: verify-generated
+verify-generated:
+	@hack/verify-generated.sh
+
+.PHONY: verify-chart
+verify-chart: helm
+	@go run ./hack/chart $(TOOLS_BIN)/helm
 
 .PHONY: envtest-binaries
 envtest-binaries: ## Build etcd and kube-apiserver for the API-server tests.
