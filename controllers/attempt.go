@@ -117,6 +117,13 @@ func podEnded(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
+// lingers says whether a pod lives on for containers that are not the trainer's, such as a sidecar that a
+// webhook injected. (The kubelet itself takes a second from a pod's last exit to its phase.)
+func lingers(pod *corev1.Pod) bool {
+	return !podEnded(pod) && terminatedState(pod) != nil &&
+		slices.ContainsFunc(pod.Status.ContainerStatuses, func(c corev1.ContainerStatus) bool { return c.State.Running != nil })
+}
+
 func podCondition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
 	for i := range pod.Status.Conditions {
 		if c := &pod.Status.Conditions[i]; c.Type == kind {

@@ -59,8 +59,8 @@ func (r *Reconciler) follow(ctx context.Context, s *scope, st *v1alpha1.StageSta
 		s.stopping(st)
 		r.unanswered(s)
 		return nil
-	case pod != nil && podEnded(pod):
-		s.stopping(st) // until the Job controller has seen it
+	case pod != nil && (podEnded(pod) || terminatedState(pod) != nil):
+		s.stopping(st) // until the kubelet and the Job controller have seen it
 		return nil
 	case pod != nil && isRunning(pod):
 		s.active = a // progress says more

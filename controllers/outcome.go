@@ -43,7 +43,7 @@ func judge(a *attempt) outcome {
 	case pod == nil && jobCondition(a.job, batchv1.JobFailed) != nil:
 		return outcome{kind: outcomeDisrupted, failure: v1alpha1.Failure{
 			Reason: "PodDeleted", Message: "the attempt's pod was deleted"}}
-	case pod == nil || !podEnded(pod):
+	case pod == nil || !podEnded(pod) && !lingers(pod):
 		return outcome{kind: outcomeRunning}
 	}
 	return judgeEnded(a, pod)
@@ -75,7 +75,7 @@ func judgeEnded(a *attempt, pod *corev1.Pod) outcome {
 	}
 	switch o.kind {
 	case outcomeFailed, outcomeLost:
-		if !a.ended() {
+		if !a.ended() && !lingers(pod) {
 			return outcome{kind: outcomeRunning, message: message} // the Job controller is about to see it
 		}
 		explain(&o.failure, code, terminated.Reason)

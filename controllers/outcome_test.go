@@ -85,6 +85,21 @@ func TestJudge(t *testing.T) {
 			}}, job: failed,
 			want: seen{outcomeFailed, "OOMKilled", "resources.limits.memory"},
 		},
+		"done beside a sidecar": {
+			pods: []func(*wrap.PodWrapper){func(w *wrap.PodWrapper) { w.Exited(0, done).Sidecar() }},
+			want: seen{Kind: outcomeDone},
+		},
+		"a crash beside a sidecar": {
+			pods: []func(*wrap.PodWrapper){func(w *wrap.PodWrapper) { w.Exited(1, "panic").Sidecar() }},
+			want: seen{outcomeFailed, "Error", "panic"},
+		},
+		"exited, before the kubelet has ended the pod": {
+			pods: []func(*wrap.PodWrapper){func(w *wrap.PodWrapper) {
+				w.Exited(0, done)
+				w.Status.Phase = corev1.PodRunning
+			}},
+			want: seen{Kind: outcomeRunning},
+		},
 		"an old end, a new pod": {
 			pods: []func(*wrap.PodWrapper){
 				func(w *wrap.PodWrapper) { w.Exited(143, "") },

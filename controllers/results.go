@@ -43,6 +43,21 @@ func (r *Reconciler) finishStage(ctx context.Context, s *scope, st *v1alpha1.Sta
 	return nil
 }
 
+// release deletes the Jobs of a stage that is complete, and whose result is stored, where a sidecar keeps
+// a pod alive.
+func (r *Reconciler) release(ctx context.Context, s *scope, st *v1alpha1.StageStatus) error {
+	for i := range s.attempts {
+		a := &s.attempts[i]
+		if a.stage != st.Name || !a.live() {
+			continue
+		}
+		if err := r.deleteJob(ctx, a, metav1.DeletePropagationForeground); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // results merges what the stages reached.
 func (r *Reconciler) results(_ context.Context, s *scope) error {
 	var all v1alpha1.Results

@@ -21,6 +21,9 @@ func (r *Reconciler) stages(ctx context.Context, s *scope) error {
 	for _, name := range names {
 		st := s.stage(name)
 		if st.State == v1alpha1.StageComplete {
+			if err := r.release(ctx, s, st); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := r.advance(ctx, s, st); err != nil {

@@ -136,6 +136,16 @@ func (w *PodWrapper) Exited(code int32, message string) *PodWrapper {
 	}})
 }
 
+// Sidecar adds a container that goes on, and so does the pod.
+func (w *PodWrapper) Sidecar() *PodWrapper {
+	w.Status.Phase = corev1.PodRunning
+	w.Status.ContainerStatuses = append(w.Status.ContainerStatuses, corev1.ContainerStatus{
+		Name: "sidecar", Image: "sidecar", ImageID: "sidecar",
+		State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: metav1.Now()}},
+	})
+	return w
+}
+
 // Condition of the pod.
 func (w *PodWrapper) Condition(kind corev1.PodConditionType, status corev1.ConditionStatus, reason, message string) *PodWrapper {
 	w.Status.Conditions = append(w.Status.Conditions, corev1.PodCondition{
