@@ -35,6 +35,7 @@ func fetchKnown(ctx context.Context, name string, k known, o Options) (string, e
 	for _, f := range k.files[o.Split] {
 		path := filepath.Join(dir, f.name)
 		if verify(path, f) == nil {
+			removeLeft(path)
 			continue
 		}
 		if err := fetch(ctx, k.urls(o.Mirror, name, f), path, f, o); err != nil {
@@ -52,23 +53,48 @@ func fetch(ctx context.Context, urls []string, path string, f remoteFile, o Opti
 			return err
 		}
 	}
-	return err
+	return unreachable(err)
 }
 
-// fetchFrom downloads into a temporary file, checks it and renames it, so that a file of the cache is
-// always whole. A broken transfer is resumed where it ended.
-func fetchFrom(ctx context.Context, url, path string, f remoteFile, o Options) (err error) {
-	tmp, err := os.CreateTemp(filepath.Dir(path), "."+f.name+".*")
+// fetchFrom downloads into a partial file, checks it and renames it, so that a file of the cache is always
+// whole. A broken transfer is resumed where it ended, also by another process.
+func fetchFrom(ctx context.Context, url, path string, f remoteFile, o Options) error {
+	tmp, resumed, err := openPartial(path)
 	if err != nil {
-		return storage(err, "download "+url)
+		return err
 	}
 	defer func() {
-		tmp.Close()
 		os.Remove(tmp.Name()) // gone already where it was renamed
+		tmp.Close()
 	}()
-	for attempt := 1; ; attempt++ {
-		if err = transfer(ctx, url, tmp, o); err == nil {
+	for {
+		if err := complete(ctx, url, tmp, o); err != nil {
+			return err
+		}
+		bad := verify(tmp.Name(), f)
+		if bad == nil {
 			break
+		}
+		if !resumed {
+			return contract.UserErrorf("ChecksumMismatch", "%s is not the file that was expected: %w; use another mirror (Helm value datasetMirror, or --dataset-mirror), or no mirror", url, bad)
+		}
+		resumed = false // what was left may have been of another file
+		if err := empty(tmp); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(tmp.Chmod(0o644), tmp.Sync(), os.Rename(tmp.Name(), path)); err != nil {
+		return storage(err, "keep "+path)
+	}
+	return nil
+}
+
+// complete a partial file.
+func complete(ctx context.Context, url string, tmp *os.File, o Options) error {
+	for attempt := 1; ; attempt++ {
+		err := transfer(ctx, url, tmp, o)
+		if err == nil {
+			return nil
 		}
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -82,13 +108,6 @@ func fetchFrom(ctx context.Context, url, path string, f remoteFile, o Options) (
 		case <-time.After(firstBackoff << (attempt - 1)):
 		}
 	}
-	if err := verify(tmp.Name(), f); err != nil {
-		return contract.UserErrorf("ChecksumMismatch", "%s is not the file that was expected: %w; use another mirror (the operator's dataset mirror setting), or no mirror", url, err)
-	}
-	if err := errors.Join(tmp.Chmod(0o644), tmp.Sync(), os.Rename(tmp.Name(), path)); err != nil {
-		return storage(err, "keep "+path)
-	}
-	return nil
 }
 
 // transfer gets the rest of a file. What can not get better by trying again is a user or storage error.
@@ -141,7 +160,7 @@ func position(resp *http.Response, have int64, tmp *os.File, url string) (int64,
 		}
 		return 0, contract.Errorf(1, "DownloadFailed", "download %s: %s to a request to resume", url, resp.Status)
 	case c >= 400 && c < 500 && c != http.StatusRequestTimeout && c != http.StatusTooManyRequests:
-		return 0, contract.UserErrorf("DownloadNotFound", "download %s: wanted 200, got %s; correct the dataset mirror (<mirror>/<name>/<file>), or use none", url, resp.Status)
+		return 0, contract.UserErrorf("DownloadNotFound", "download %s: wanted 200, got %s; correct the dataset mirror (Helm value datasetMirror, or --dataset-mirror: <mirror>/<name>/<file>), or use none", url, resp.Status)
 	}
 	return 0, contract.Errorf(1, "DownloadFailed", "download %s: wanted 200, got %s", url, resp.Status)
 }

@@ -147,7 +147,7 @@ func TestDownloadFails(t *testing.T) {
 		"too long":        {true, whole([]byte("contents")), contract.ExitUserError, []string{"wanted 7 bytes of content, got more"}, 1},
 		"truncated gz":    {false, whole(packed[:20]), contract.ExitUserError, []string{"unexpected EOF"}, 1},
 		"a page of HTML":  {false, whole([]byte("<html>sign in</html>")), contract.ExitUserError, []string{"wanted a gzip file"}, 1},
-		"always cut":      {true, cut(content, 2), 1, []string{"wanted 7 bytes, got 2"}, downloadAttempts},
+		"always cut":      {true, cut(content, 2), 1, []string{"wanted 7 bytes, got 2", "check the network", "datasetMirror", "--dataset-mirror"}, downloadAttempts},
 		"always busy":     {true, status(503), 1, []string{"wanted 200, got 503"}, downloadAttempts},
 		"moved to a file": {true, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", 302) }, 1, []string{"unsupported protocol"}, downloadAttempts},
 	} {
