@@ -3,6 +3,7 @@ package evaluate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"github.com/simclr-operator/simclr-operator/trainer/dataset"
@@ -59,6 +60,23 @@ func (f *Inference) Set(variable string, v engine.Tensor) error { return f.exec.
 // CopyFrom takes all weights from an executable that trains them.
 func (f *Inference) CopyFrom(get weights.Getter) error {
 	return weights.Copy(f.prog.Parameters, f.prog.Statistics, get, f.exec.Set)
+}
+
+// EncoderHash is the digest of the encoder's parameters and running statistics.
+func (f *Inference) EncoderHash() (string, error) {
+	return weights.EncoderHash(f.model, f.exec.Get)
+}
+
+// CheckFrozen is an error where the encoder is not the one of a digest.
+func (f *Inference) CheckFrozen(before string) error { return checkFrozen(f.EncoderHash, before) }
+
+// checkFrozen: linear evaluation must leave every parameter and running statistic of the encoder as it is.
+func checkFrozen(hash func() (string, error), before string) error {
+	after, err := hash()
+	if err == nil && after != before {
+		err = fmt.Errorf("evaluation has changed the encoder: its digest was %s and is %s", before, after)
+	}
+	return err
 }
 
 // Close frees its memory.

@@ -156,14 +156,24 @@ func (r *runner) features(ctx context.Context, encoder []safetensors.Tensor) (tr
 	if err := weights.SetEncoder(r.model, encoder, f.Set); err != nil {
 		return train, test, err
 	}
+	before, err := f.EncoderHash()
+	if err != nil {
+		return train, test, err
+	}
 	images, others := r.data.labelledTrain(), r.data.labelledTest()
 	r.Tracker.Begin(report.Evaluating, int64(images.Data.Len()+others.Data.Len()))
 	advance := func(n int) { r.Tracker.Advance(int64(n)) }
 	if train, err = f.Features(ctx, images, advance); err != nil {
 		return train, test, err
 	}
-	test, err = f.Features(ctx, others, advance)
-	return train, test, err
+	if test, err = f.Features(ctx, others, advance); err != nil {
+		return train, test, err
+	}
+	if err := f.CheckFrozen(before); err != nil {
+		return train, test, err
+	}
+	r.Log.Info("the encoder is as it was", "sha256", before)
+	return train, test, nil
 }
 
 // stopped is the context's cause where that is what ended something, else the error.

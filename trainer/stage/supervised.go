@@ -126,11 +126,14 @@ func (r *runner) supervised(ctx context.Context, c evaluate.ClassifierConfig, im
 			return t.Step(pixels(b, r.model.ImageSize), classIDs(b), rate)
 		},
 	})
-	if err == nil && c.Frozen {
-		err = t.CheckFrozen(before)
-	}
 	if err != nil {
 		return none, err
+	}
+	if c.Frozen {
+		if err := t.CheckFrozen(before); err != nil {
+			return none, err
+		}
+		r.Log.Info("the encoder is as it was", "sha256", before)
 	}
 	test := r.data.labelledTest()
 	r.Tracker.Begin(report.Evaluating, int64(test.Data.Len()))
