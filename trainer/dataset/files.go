@@ -122,18 +122,6 @@ func (s *Set) tooMany() error {
 	return contract.UserErrorf("TooManyBadImages", "%d of %d image files are bad, at most %d are skipped: %s; repair or remove them", len(skipped), s.total, tolerated(s.total), list(skipped))
 }
 
-// Warning of the files that were skipped so far, for a person; empty where there are none.
-func (s *Set) Warning() string {
-	skipped := s.Skipped()
-	switch len(skipped) {
-	case 0:
-		return ""
-	case 1:
-		return fmt.Sprintf("1 of %d image files is bad and is skipped: %s; repair or remove it", s.total, list(skipped))
-	}
-	return fmt.Sprintf("%d of %d image files are bad and are skipped: %s; repair or remove them", len(skipped), s.total, list(skipped))
-}
-
 // list names the first files and why each is bad.
 func list(skipped []Skipped) string {
 	var names []string

@@ -106,15 +106,3 @@ func facts(train, test *dataset.Set) plan.Dataset {
 }
 
 func (d *data) classes() int { return len(d.evalTrain.Classes()) }
-
-// skipped files of all splits that a run uses, each counted once.
-func (d *data) skipped() []dataset.Skipped {
-	all := d.train.Skipped()
-	if d.evalTrain != nil {
-		if d.evalTrain != d.train {
-			all = append(all, d.evalTrain.Skipped()...)
-		}
-		all = append(all, d.evalTest.Skipped()...)
-	}
-	return all
-}

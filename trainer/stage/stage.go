@@ -5,7 +5,11 @@ package stage
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
@@ -37,12 +41,26 @@ type Options struct {
 func Run(ctx context.Context, o Options) (contract.TerminationMessage, error) {
 	m, err := run(ctx, o)
 	if err != nil {
+		if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+			err = withCheckpoint(err, o.Tracker.Progress())
+		}
 		return o.Tracker.Termination(err), err
 	}
 	return *m, nil
 }
 
+// withCheckpoint adds to a stop's cause what the stage goes on from, where there is one.
+func withCheckpoint(err error, p contract.Progress) error {
+	if p.CheckpointSavedAt == "" && p.ResumedFrom == nil {
+		return err
+	}
+	return fmt.Errorf("%w (newest checkpoint of stage %s: step %d)", err, p.Stage, p.CheckpointStep)
+}
+
 func run(ctx context.Context, o Options) (*contract.TerminationMessage, error) {
+	if names := o.Run.Spec.StageNames(); !slices.Contains(names, o.Stage) {
+		return nil, contract.UserErrorf("UnknownStage", "run %s has no stage %q; it has %s", o.Run.Name, o.Stage, strings.Join(names, ", "))
+	}
 	hash, err := ConfigHash(&o.Run.Spec)
 	if err != nil {
 		return nil, err
@@ -66,7 +84,7 @@ func run(ctx context.Context, o Options) (*contract.TerminationMessage, error) {
 	if err != nil {
 		return nil, err
 	}
-	result.SkippedImages = int64(len(r.data.skipped()))
+	result.SkippedImages = r.data.skipped()
 	m := o.Tracker.Termination(nil)
 	m.Results, m.EncoderSHA256 = result, r.encoderSHA256
 	return &m, r.save(m)
@@ -118,14 +136,15 @@ func (r *runner) prepare(ctx context.Context, environment checkpoint.Environment
 	if r.data, err = openData(ctx, r.spec, r.Data, r.Threads, r.Tracker); err != nil {
 		return err
 	}
+	for _, w := range r.data.warnings() {
+		r.Tracker.Warn(w)
+		r.Log.Warn(w)
+	}
 	p, err := plan.New(r.Run, r.data.facts())
 	if err != nil {
 		return err
 	}
-	found := false
-	if r.stage, found = p.Stage(r.Stage); !found {
-		return contract.UserErrorf("UnknownStage", "run %s has no stage %q; it has %v", r.Run.Name, r.Stage, r.spec.StageNames())
-	}
+	r.stage, _ = p.Stage(r.Stage) // it has all that run has seen
 	if memory := availableMemory(); memory > 0 {
 		return r.stage.CheckMemory(memory)
 	}
