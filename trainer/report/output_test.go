@@ -200,12 +200,40 @@ pretrain  training  100%  epoch 1  step 4/4  loss 5.2500  accuracy 12.5%  10 ima
 }
 
 func TestBar(t *testing.T) {
-	got := shown(t, 60)
-	if !strings.HasSuffix(got, "\r[########################] pretrain  training  100%  epoch \x1b[K\n") {
-		t.Errorf("ends with %q", got[max(0, len(got)-200):])
+	for columns, want := range map[int]string{
+		120: "[########################] pretrain  training  100%  epoch 1  step 4/4  loss 5.2500  accuracy 12.5%  10 images/s",
+		90:  "[##########] pretrain  100%  epoch 1  step 4/4  loss 5.2500  accuracy 12.5%  10 images/s",
+		80:  "[##########] pretrain  100%  epoch 1  loss 5.2500  accuracy 12.5%  10 images/s",
+		60:  "[##########] pretrain  100%  epoch 1  loss 5.2500",
+		20:  "[##########] pretra",
+	} {
+		got := shown(t, columns)
+		lines := strings.Split(strings.TrimSuffix(got, "\x1b[K\n"), "\r")
+		if d := cmp.Diff(want, lines[len(lines)-1]); d != "" {
+			t.Errorf("%d columns: %s", columns, d)
+		}
+		if strings.Count(got, "\n") != 1 {
+			t.Error("a bar stays on its line")
+		}
+		for _, line := range lines {
+			if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\x1b[K")); n >= columns {
+				t.Errorf("%d columns: a line of %d", columns, n)
+			}
+		}
 	}
-	if strings.Count(got, "\n") != 1 {
-		t.Error("a bar stays on its line")
+}
+
+func TestShowTellsThatItGoesOn(t *testing.T) {
+	for columns, want := range map[int]string{0: "all  goes on from step 7\n", 80: "\rall  goes on from step 7\x1b[K\n"} {
+		k := New("r", "all", 2, 0)
+		k.Resumed(7)
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		var b bytes.Buffer
+		show(ctx, &b, columns, k)
+		if !strings.HasPrefix(b.String(), want) || strings.Count(b.String(), "goes on") != 1 {
+			t.Errorf("%d columns: %q", columns, b.String())
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/term"
 
@@ -17,6 +18,8 @@ const (
 	barInterval  = 200 * time.Millisecond
 	lineInterval = 5 * time.Second
 	barWidth     = 24
+	// smallBarWidth is for narrow terminals.
+	smallBarWidth = 10
 )
 
 // Show shows progress for a person until the context ends: a bar on a terminal, plain lines elsewhere.
@@ -45,13 +48,16 @@ func show(ctx context.Context, w io.Writer, columns int, t *Tracker) {
 	}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	last := ""
+	last, resumed := "", false
 	draw := func() {
 		p := t.Progress()
+		if p.ResumedFrom != nil && !resumed {
+			resumed = true
+			fmt.Fprintln(w, over(columns, fmt.Sprintf("%s  goes on from step %d", p.Stage, *p.ResumedFrom)))
+		}
 		line := Line(p)
 		if columns > 0 {
-			// \r to the line's begin, \x1b[K clears what was longer
-			fmt.Fprintf(w, "\r%s\x1b[K", fitColumns(bar(p)+line, columns))
+			fmt.Fprint(w, over(columns, barLine(p, columns)))
 		} else if line != last {
 			fmt.Fprintln(w, line)
 		}
@@ -71,41 +77,89 @@ func show(ctx context.Context, w io.Writer, columns int, t *Tracker) {
 	}
 }
 
+// over draws a line over the one before on a terminal: \r to its begin, \x1b[K clears what was longer.
+func over(columns int, line string) string {
+	if columns == 0 {
+		return line
+	}
+	return "\r" + line + "\x1b[K"
+}
+
+// barLine is a bar of the phase's work and Line, without what does not fit: a line that wraps is not
+// drawn over.
+func barLine(p contract.Progress, columns int) string {
+	parts := lineParts(p)
+	for least := range mostImportant {
+		for _, width := range []int{barWidth, smallBarWidth} {
+			if line := bar(p, width) + join(parts, least); runes(line) < columns {
+				return line
+			}
+		}
+	}
+	line := []rune(bar(p, smallBarWidth) + join(parts, mostImportant))
+	return string(line[:min(len(line), max(0, columns-1))])
+}
+
+func runes(s string) int { return utf8.RuneCountInString(s) }
+
 // bar of the phase's work; nothing where the total is unknown.
-func bar(p contract.Progress) string {
+func bar(p contract.Progress, width int) string {
 	if p.Total <= 0 {
 		return ""
 	}
-	full := int(min(p.Done, p.Total) * barWidth / p.Total)
-	return "[" + strings.Repeat("#", full) + strings.Repeat("-", barWidth-full) + "] "
-}
-
-func fitColumns(s string, columns int) string {
-	if r := []rune(s); len(r) >= columns {
-		return string(r[:max(0, columns-1)])
-	}
-	return s
+	full := int(min(p.Done, p.Total) * int64(width) / p.Total)
+	return "[" + strings.Repeat("#", full) + strings.Repeat("-", width-full) + "] "
 }
 
 // Line says in one line how far a stage is.
-func Line(p contract.Progress) string {
-	parts := []string{p.Stage, strings.ToLower(p.Phase)}
-	if p.Total > 0 {
-		parts = append(parts, fmt.Sprintf("%d%%", min(p.Done, p.Total)*100/p.Total))
+func Line(p contract.Progress) string { return join(lineParts(p), 0) }
+
+// part of a line; the more important, the longer it stays where there is no room.
+type part struct {
+	text       string
+	importance int
+}
+
+const mostImportant = 5
+
+func join(parts []part, least int) string {
+	var texts []string
+	for _, p := range parts {
+		if p.importance >= least {
+			texts = append(texts, p.text)
+		}
 	}
-	if p.Phase == Training && p.Step > 0 {
-		parts = append(parts, fmt.Sprintf("epoch %d", p.Epoch), fmt.Sprintf("step %d/%d", p.Step, p.TotalSteps), fmt.Sprintf("loss %.4f", p.Loss))
+	return strings.Join(texts, "  ")
+}
+
+func lineParts(p contract.Progress) []part {
+	trains := p.Phase == Training && p.Step > 0
+	phase := part{strings.ToLower(p.Phase), mostImportant}
+	if trains {
+		phase.importance = 0 // a loss says that it trains
+	}
+	parts := []part{{p.Stage, mostImportant}, phase}
+	add := func(importance int, format string, args ...any) {
+		parts = append(parts, part{fmt.Sprintf(format, args...), importance})
+	}
+	if p.Total > 0 {
+		add(4, "%d%%", min(p.Done, p.Total)*100/p.Total)
+	}
+	if trains {
+		add(4, "epoch %d", p.Epoch)
+		add(1, "step %d/%d", p.Step, p.TotalSteps)
+		add(mostImportant, "loss %.4f", p.Loss)
 		if p.ContrastiveAccuracy > 0 {
-			parts = append(parts, fmt.Sprintf("accuracy %.1f%%", p.ContrastiveAccuracy))
+			add(2, "accuracy %.1f%%", p.ContrastiveAccuracy)
 		}
 		if p.ImagesPerSecond > 0 {
-			parts = append(parts, fmt.Sprintf("%.0f images/s", p.ImagesPerSecond))
+			add(3, "%.0f images/s", p.ImagesPerSecond)
 		}
 	}
 	if p.ETASeconds > 0 {
-		parts = append(parts, "ETA "+Duration(p.ETASeconds))
+		add(mostImportant, "ETA %s", Duration(p.ETASeconds))
 	}
-	return strings.Join(parts, "  ")
+	return parts
 }
 
 // Duration of so many seconds as "2h05m", "12m" or "45s".
