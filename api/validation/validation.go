@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
@@ -77,6 +78,9 @@ func Load(text []byte) (*v1alpha1.SimCLRRun, error) {
 	}
 	var run v1alpha1.SimCLRRun
 	if err := yaml.UnmarshalStrict(text, &run); err != nil {
+		if _, name, unknown := strings.Cut(err.Error(), "unknown field "); unknown { // behind three packages' words
+			return nil, fmt.Errorf("unknown field %s: correct its name, or remove it", name)
+		}
 		return nil, fmt.Errorf("not a SimCLRRun: %w", err)
 	}
 	v1alpha1.SetDefaults(&run)

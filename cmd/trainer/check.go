@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
@@ -27,7 +28,7 @@ looks at the data.`,
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: run %s is valid; its stages are %v\n", file, run.Name, run.Spec.StageNames())
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: run %s is valid; its stages are %s\n", file, run.Name, strings.Join(run.Spec.StageNames(), ", "))
 			return err
 		},
 	}
@@ -52,6 +53,9 @@ default. A known dataset is not downloaded for it: its numbers are known.`,
 			}
 			run, err := load(file)
 			if err != nil {
+				return err
+			}
+			if err := claims(&run.Spec, from, ""); err != nil {
 				return err
 			}
 			p, err := stage.Plan(c.Context(), run, from, defaultThreads())

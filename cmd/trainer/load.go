@@ -1,10 +1,11 @@
 package main
 
 import (
+	"errors"
 	"os"
-	"strings"
 
 	"github.com/spf13/cobra"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -18,15 +19,16 @@ func load(path string) (*v1alpha1.SimCLRRun, error) {
 		return nil, contract.UserErrorf("RunFileMissing", "reading the run: %w", err)
 	}
 	run, err := validation.Load(raw)
+	var several utilerrors.Aggregate
+	if errors.As(err, &several) {
+		lines := path + " is not valid:"
+		for _, e := range several.Errors() {
+			lines += "\n  " + e.Error()
+		}
+		return nil, contract.UserErrorf("InvalidSpec", "%s", lines)
+	}
 	if err != nil {
 		return nil, contract.UserErrorf("InvalidSpec", "%s: %w", path, err)
-	}
-	if errs := validation.Validate(run); len(errs) > 0 {
-		lines := make([]string, len(errs))
-		for i, e := range errs {
-			lines[i] = e.Error()
-		}
-		return nil, contract.UserErrorf("InvalidSpec", "%s is not valid:\n  %s", path, strings.Join(lines, "\n  "))
 	}
 	resolved, err := v1alpha1.Resolve(run)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -44,8 +45,19 @@ does the same for all stages of a file, and can be stopped and called again.`,
 		Example: `  simclr-trainer validate -f run.yaml
   simclr-trainer plan -f run.yaml
   simclr-trainer run -f run.yaml --output out --dataset ~/images`,
+		Args:          cobra.ArbitraryArgs, // RunE refuses them with the contract's exit code
 		SilenceUsage:  true,
 		SilenceErrors: true,
+	}
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		hint := "see simclr-trainer --help"
+		if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+			hint = "do you mean " + strings.Join(near, " or ") + "?"
+		}
+		return contract.UserErrorf("Usage", "there is no command %q; %s", args[0], hint)
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return contract.UserErrorf("Usage", "%w; see %s --help", err, c.CommandPath())

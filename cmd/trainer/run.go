@@ -89,6 +89,9 @@ func runAll(ctx context.Context, out io.Writer, f runFlags) error {
 		defer file.Close()
 		f.logTo = file
 	}
+	if err := claims(&run.Spec, f.data, f.encoder); err != nil {
+		return err
+	}
 	names := run.Spec.StageNames()
 	if done, err := allDone(f.output, run); err != nil {
 		return err
@@ -99,8 +102,15 @@ func runAll(ctx context.Context, out io.Writer, f runFlags) error {
 		fmt.Fprintf(out, "run %s is done; delete %s to do it again\n", run.Name, f.output)
 		return printResults(out, f.output, names)
 	}
+	told := map[string]bool{}
 	for _, name := range names {
-		if err := runOne(ctx, out, f, run, name); err != nil {
+		if m, err := checkpoint.LoadResult(f.output, name); err != nil {
+			return err
+		} else if m != nil {
+			fmt.Fprintln(os.Stderr, name+"  is done")
+			continue
+		}
+		if err := runOne(ctx, out, f, run, name, told); err != nil {
 			return err
 		}
 	}
@@ -125,8 +135,9 @@ func allDone(output string, run *v1alpha1.SimCLRRun) (bool, error) {
 	return true, nil
 }
 
-// runOne runs a stage and shows its progress.
-func runOne(ctx context.Context, out io.Writer, f runFlags, run *v1alpha1.SimCLRRun, name string) error {
+// runOne runs a stage and shows its progress. Warnings that were told before are not told again: all
+// stages read the same images.
+func runOne(ctx context.Context, out io.Writer, f runFlags, run *v1alpha1.SimCLRRun, name string, told map[string]bool) error {
 	last, err := checkpoint.LastAttempt(f.output, name)
 	if err != nil {
 		return err
@@ -141,7 +152,10 @@ func runOne(ctx context.Context, out io.Writer, f runFlags, run *v1alpha1.SimCLR
 	hide()
 	<-shown
 	for _, w := range m.Warnings {
-		fmt.Fprintln(out, "warning:", w)
+		if !told[w] {
+			fmt.Fprintln(out, "warning:", w)
+		}
+		told[w] = true
 	}
 	return err
 }

@@ -282,10 +282,10 @@ func TestString(t *testing.T) {
 	}
 	want := `yardstick: ResNet-18 (0.25×) on 32×32 pixels; encoder 700,176 parameters, h 128; projection head 33,280 parameters, z 128
 
-STAGE        KIND         IMAGES  BATCH  EPOCHS  STEPS              WARMUP  PEAK RATE  TRAINED  MEMORY
-pretrain     Pretraining  10,000  256    10      390 (39 an epoch)  39      1          733,456  about 812 MiB
-linear-eval  LinearLBFGS  10,000  -      -       at most 300        -       -          1,290    about 21 MiB
-one-percent  Finetuning   100     100    60      60 (1 an epoch)    -       0.01953    701,466  about 170 MiB
+STAGE        KIND         IMAGES  BATCH  EPOCHS  STEPS              WARMUP  PEAK RATE  PARAMETERS  MEMORY
+pretrain     Pretraining  10,000  256    10      390 (39 an epoch)  39      1          733,456     about 812 MiB
+linear-eval  LinearLBFGS  10,000  -      -       at most 300        -       -          1,290       about 21 MiB
+one-percent  Finetuning   100     100    60      60 (1 an epoch)    -       0.01953    701,466     about 170 MiB
 
 one-percent uses 100 labels, 10 of each of 10 classes.
 `

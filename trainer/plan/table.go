@@ -15,7 +15,7 @@ func (p *Plan) String() string {
 	fmt.Fprintf(&b, "%s: %s on %d×%d pixels; encoder %s parameters, h %d; projection head %s parameters, z %d\n\n",
 		p.Run, n.Name, p.ImageSize, p.ImageSize, thousands(n.EncoderParameters), n.Features, thousands(n.HeadParameters), n.Dimension)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STAGE\tKIND\tIMAGES\tBATCH\tEPOCHS\tSTEPS\tWARMUP\tPEAK RATE\tTRAINED\tMEMORY")
+	fmt.Fprintln(w, "STAGE\tKIND\tIMAGES\tBATCH\tEPOCHS\tSTEPS\tWARMUP\tPEAK RATE\tPARAMETERS\tMEMORY")
 	for _, s := range p.Stages {
 		fmt.Fprintln(w, strings.Join([]string{
 			s.Name, string(s.Kind), count(s.Images), count(s.Batch), count(s.Epochs), s.steps(), count(int(s.WarmupSteps)), s.rate(),
