@@ -45,8 +45,11 @@ func (r *Reconciler) fixConfig(ctx context.Context, s *scope) error {
 	if s.config, err = parseConfig(stored.Data[runKey]); err != nil {
 		return failf(reasonConfigLost, "ConfigMap %s: %v", stored.Name, err)
 	}
-	if stored.Annotations[annotationInputs] == inputsOf(s.run) || s.running() {
+	if stored.Annotations[annotationInputs] == inputsOf(s.run) {
 		return nil
+	}
+	if s.running() {
+		return r.stopForChange(ctx, s)
 	}
 	fixed, err := r.adopt(s)
 	if err != nil {
@@ -54,6 +57,23 @@ func (r *Reconciler) fixConfig(ctx context.Context, s *scope) error {
 	}
 	s.tell("ConfigChanged", "accelerator or template has changed: the next attempt uses a new ConfigMap")
 	return r.useConfig(ctx, s, fixed)
+}
+
+// stopForChange stops what runs with an older accelerator or template: the run was suspended, edited and
+// resumed before the operator looked. Where it has looked at this spec before, the user changed nothing:
+// an operator's upgrade has brought other schema defaults, which are not for a run that has started.
+func (r *Reconciler) stopForChange(ctx context.Context, s *scope) error {
+	st := s.current()
+	if st == nil || s.before.Status.ObservedGeneration == s.run.Generation {
+		return nil
+	}
+	if _, err := r.stopWorkloads(ctx, s); err != nil {
+		s.run.Status.ObservedGeneration = s.before.Status.ObservedGeneration // look at it again
+		return err
+	}
+	st.State = v1alpha1.StageSuspended
+	s.stopping(st)
+	return errStop
 }
 
 // recallConfig finds a lost status' configuration in the newest Job.

@@ -150,6 +150,60 @@ func TestAPodThatWentAfterItsEndWasNotedIsNotWaitedFor(t *testing.T) {
 	}
 }
 
+// changeRun changes the run in the fake API server.
+func changeRun(t *testing.T, api client.Client, request ctrl.Request, change func(*v1alpha1.SimCLRRun)) {
+	t.Helper()
+	var run v1alpha1.SimCLRRun
+	if err := api.Get(t.Context(), request.NamespacedName, &run); err != nil {
+		t.Fatal(err)
+	}
+	change(&run)
+	if err := api.Update(t.Context(), &run); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func reconcileRun(t *testing.T, r *Reconciler, request ctrl.Request, times int) {
+	t.Helper()
+	for range times {
+		if _, err := r.Reconcile(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestAnEditWhileTheManagerWasDown(t *testing.T) {
+	for name, tc := range map[string]struct {
+		generation int64 // grows with a user's change, not with another default
+		want       string
+		wantImage  string
+	}{
+		"suspended, edited, resumed":   {2, "run-pretrain-2", "mine"},
+		"upgrade with another default": {1, "run-pretrain-1", "image"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, api, request := newTestReconciler(t, interceptor.Funcs{})
+			changeRun(t, api, request, func(run *v1alpha1.SimCLRRun) { run.Generation = 1 })
+			reconcileRun(t, r, request, 1)
+			changeRun(t, api, request, func(run *v1alpha1.SimCLRRun) {
+				run.Generation, run.Spec.Template.Image = tc.generation, "mine"
+			})
+			r.Images = map[v1alpha1.AcceleratorType]string{v1alpha1.CPU: "upgraded", "": "upgraded"}
+			reconcileRun(t, r, request, 3)
+			if names := jobNames(t, api); len(names) != 1 || names[0] != tc.want {
+				t.Errorf("Jobs %v, want %s", names, tc.want)
+			}
+			var run v1alpha1.SimCLRRun
+			if err := api.Get(t.Context(), request.NamespacedName, &run); err != nil {
+				t.Fatal(err)
+			}
+			if st := run.Status.Stages[0]; run.Status.Image != tc.wantImage || st.UnchargedInRow != 0 || st.ChargedRestarts != 0 {
+				t.Errorf("image %s, want %s; stage %+v", run.Status.Image, tc.wantImage, st)
+			}
+		})
+	}
+}
+
 func TestWhatTheAPIServerRefusesIsTold(t *testing.T) {
 	invalid := apierrors.NewInvalid(schema.GroupKind{}, "x", nil)
 	forbidden := apierrors.NewForbidden(schema.GroupResource{}, "x", errors.New("exceeded quota"))
