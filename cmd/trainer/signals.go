@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
@@ -22,7 +23,8 @@ func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 		}
 		cancel(causeOf(first))
 		if second, ok := <-signals; ok {
-			os.Exit(128 + int(second.(syscall.Signal)))
+			fmt.Fprintf(os.Stderr, "simclr-trainer: ended by a second signal (%s); the checkpoint may not be saved\n", second)
+			os.Exit(secondCode(second))
 		}
 	}()
 	return ctx, func() {
@@ -32,9 +34,19 @@ func withSignals(parent context.Context) (ctx context.Context, stop func()) {
 	}
 }
 
+// causeOf a stop. It is true in every phase: a training saves before it ends, other work has nothing to save.
 func causeOf(s os.Signal) error {
 	if s == syscall.SIGTERM {
-		return contract.Errorf(contract.ExitTerminate, "Terminated", "stopped by SIGTERM; the stage's checkpoint is saved, and the same command goes on from it")
+		return contract.Errorf(contract.ExitTerminate, "Terminated", "stopped by SIGTERM; what was saved stays, and the same command goes on from there")
 	}
-	return contract.Errorf(contract.ExitInterrupt, "Interrupted", "stopped by Ctrl-C; the stage's checkpoint is saved, and the same command goes on from it")
+	return contract.Errorf(contract.ExitInterrupt, "Interrupted", "stopped by Ctrl-C; what was saved stays, and the same command goes on from there")
+}
+
+// secondCode is the exit code of a second signal. The contract's 143 means that all is saved, which nobody
+// waited for; to the operator it is a save that failed.
+func secondCode(s os.Signal) int {
+	if s == syscall.SIGTERM {
+		return contract.ExitStorage
+	}
+	return contract.ExitInterrupt
 }

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -65,6 +66,31 @@ func TestAStageThatIsDoneMergesTheResults(t *testing.T) {
 	}
 	if raw, err := os.ReadFile(path); err != nil || !strings.Contains(string(raw), "39.88") {
 		t.Errorf("results.json: %s, %v", raw, err)
+	}
+}
+
+// A stop says what the stage goes on from, and only where there is something; its exit code stays.
+func TestAStopNamesTheCheckpoint(t *testing.T) {
+	cause := contract.Errorf(contract.ExitTerminate, "Terminated", "stopped")
+	for name, tc := range map[string]struct {
+		before func(*report.Tracker)
+		want   string
+	}{
+		"nothing saved": {func(*report.Tracker) {}, "stopped"},
+		"saved":         {func(k *report.Tracker) { k.Saved(7) }, "stopped (newest checkpoint of stage pretrain: step 7)"},
+		"resumed":       {func(k *report.Tracker) { k.Resumed(5) }, "stopped (newest checkpoint of stage pretrain: step 5)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, _ := optionsOf(t, resolved(t, nil), "pretrain")
+			o.Data.Directory = t.TempDir()
+			tc.before(o.Tracker)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			cancel(cause)
+			m, err := Run(ctx, o)
+			if m.Message != tc.want || m.Reason != "Terminated" || contract.ExitCode(err) != contract.ExitTerminate {
+				t.Errorf("got %+v", m)
+			}
+		})
 	}
 }
 
