@@ -13,6 +13,8 @@ export TAG ?= dev
 # Of results and bench-yardstick: CIFAR-10 as JPEG files; empty: $SIMCLR_TEST_DATA/cifar10-jpeg.tar.gz.
 export DATA ?=
 SEEDS ?= 3
+REPS ?= 3
+EPOCHS_TIMED ?= 2
 CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
 CRD := config/crd/training.simclr.dev_simclrruns.yaml
 export KUBEBUILDER_ASSETS := $(K8S_BIN)
@@ -137,3 +139,9 @@ results: build ## The tables of docs/results.md (hours): SEEDS=3, DATA=CIFAR-10 
 	@mkdir -p build/results
 	@cifar10=$$(hack/bench/cifar10.sh) && go run ./hack/results --fashion-mnist /usr/share/datasets/fashion-mnist \
 	  --cifar10 "$$cifar10" --seeds $(SEEDS) | tee build/results/tables.md
+
+.PHONY: bench-yardstick
+bench-yardstick: build ## Speed and accuracies beside a PyTorch program (half an hour, 5 GB): REPS=3, EPOCHS_TIMED=2, DATA=.
+	@hack/bench/yardstick/venv.sh
+	@data=$$(hack/bench/cifar10.sh) && go run ./hack/bench/yardstick -data "$$data" -repetitions $(REPS) \
+	  -epochs-timed $(EPOCHS_TIMED)

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+const (
+	script       = "hack/bench/yardstick/simclr_torch.py"
+	requirements = "hack/bench/yardstick/requirements.txt"
+)
+
+// A program is one of the two that are compared.
+type program struct {
+	name string
+	dir  string // of its whole run
+	// code are the files that decide what it does: a whole run of other code is not reused.
+	code []string
+	// args of a run, whose results are written to dir, which exists.
+	args func(run v1alpha1.SimCLRRun, dir string) ([]string, error)
+	// read the results of a run.
+	read func(dir string) (result, error)
+}
+
+// result of a whole run.
+type result struct {
+	Key      string            `json:"key"`
+	Loss     float64           `json:"loss"` // mean of the last epoch
+	KNN      float64           `json:"knnTop1"`
+	Linear   float64           `json:"linearTop1"`
+	Epochs   float64           `json:"epochsSeconds"` // from the start to the last epoch's end
+	Seconds  float64           `json:"seconds"`
+	MaxRSS   int64             `json:"maxRSSBytes"`
+	Versions map[string]string `json:"versions,omitempty"`
+}
+
+// ours is simclr-trainer, which is given the run as a file.
+func ours(o options) program {
+	return program{
+		name: "simclr-trainer",
+		dir:  filepath.Join(o.output, "yardstick", "simclr-trainer"),
+		code: []string{o.trainer},
+		args: func(run v1alpha1.SimCLRRun, dir string) ([]string, error) {
+			data, err := yaml.Marshal(run)
+			if err != nil {
+				return nil, err
+			}
+			file := dir + ".yaml"
+			return []string{
+				o.trainer, "run", "-f", file, "--dataset", o.data, "--output", dir,
+				"--threads", strconv.Itoa(o.threads), "--log", "/dev/stderr",
+			}, os.WriteFile(file, data, 0o644)
+		},
+		read: func(dir string) (result, error) {
+			var r v1alpha1.Results
+			if err := readJSON(filepath.Join(dir, "results.json"), &r); err != nil {
+				return result{}, err
+			}
+			var values [3]float64
+			for i, text := range []string{r.PretrainingLoss, r.KNNTop1, r.LinearTop1} {
+				v, err := strconv.ParseFloat(text, 64)
+				if err != nil {
+					return result{}, fmt.Errorf("%s/results.json: %w", dir, err)
+				}
+				values[i] = v
+			}
+			return result{Loss: values[0], KNN: values[1], Linear: values[2]}, nil
+		},
+	}
+}
+
+// peer is the PyTorch program, which is given the run's numbers as flags. The rest of the run, such as the stem and the
+// crop's filter, it has in its code.
+func peer(o options) program {
+	return program{
+		name: "pytorch",
+		dir:  filepath.Join(o.output, "yardstick", "pytorch"),
+		code: []string{script, requirements},
+		args: func(run v1alpha1.SimCLRRun, dir string) ([]string, error) {
+			s, p := run.Spec, run.Spec.Pretraining
+			return []string{
+				o.python, script, "--data", o.data, "--out", filepath.Join(dir, "results.json"),
+				"--limit", fmt.Sprint(*s.Dataset.Limit), "--batch", fmt.Sprint(s.BatchSize),
+				"--width", string(s.Encoder.WidthMultiplier), "--strength", string(*s.Augmentations.ColorDistortion.Strength),
+				"--epochs", fmt.Sprint(*p.Epochs), "--warmup", fmt.Sprint(*p.WarmupEpochs), "--lr", string(*p.LearningRate),
+				"--wd", string(*p.WeightDecay), "--temp", string(*p.Temperature), "--seed", fmt.Sprint(*p.Seed),
+				"--threads", fmt.Sprint(o.threads), "--workers", fmt.Sprint(o.threads),
+			}, nil
+		},
+		read: func(dir string) (result, error) {
+			var r struct {
+				Torch, Torchvision, CPUCapability string
+				Threads                           int
+				Epochs                            []epochEnd
+				KNNTop1, LinearTop1               float64
+			}
+			if err := readJSON(filepath.Join(dir, "results.json"), &r); err != nil {
+				return result{}, err
+			}
+			if len(r.Epochs) == 0 {
+				return result{}, fmt.Errorf("%s/results.json has no epochs", dir)
+			}
+			return result{
+				Loss: r.Epochs[len(r.Epochs)-1].Loss, KNN: 100 * r.KNNTop1, Linear: 100 * r.LinearTop1,
+				Versions: map[string]string{
+					"torch": r.Torch, "torchvision": r.Torchvision, "cpuCapability": r.CPUCapability, "threads": strconv.Itoa(r.Threads),
+				},
+			}, nil
+		},
+	}
+}
+
+// round measures the images/s of the epochs after the first one; what would come after them is not waited for.
+func (p program) round(ctx context.Context, run v1alpha1.SimCLRRun, timed int) ([]float64, error) {
+	dir := p.dir + "-round"
+	if err := empty(dir); err != nil {
+		return nil, err
+	}
+	epochs := int32(timed + 1)
+	run.Spec.Pretraining.Epochs = &epochs
+	args, err := p.args(run, dir)
+	if err != nil {
+		return nil, err
+	}
+	var ends []epochEnd
+	_, err = execute(ctx, args, func(e epochEnd) bool {
+		ends = append(ends, e)
+		return e.Epoch < epochs
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", p.name, err)
+	}
+	rates := imagesPerSecond(ends, run.Spec.BatchSize)
+	if len(rates) != timed {
+		return nil, fmt.Errorf("%s: wanted the ends of %d epochs, got those of %d", p.name, epochs, len(ends))
+	}
+	return rates, nil
+}
+
+// whole does the whole run, or finds that this program has done it.
+func (p program) whole(ctx context.Context, run v1alpha1.SimCLRRun) (result, error) {
+	if err := os.MkdirAll(p.dir, 0o755); err != nil {
+		return result{}, err
+	}
+	args, err := p.args(run, p.dir)
+	if err != nil {
+		return result{}, err
+	}
+	key, err := p.key(run, args)
+	if err != nil {
+		return result{}, err
+	}
+	var r result
+	file := p.dir + ".json"
+	if readJSON(file, &r) == nil && r.Key == key {
+		say("%s: the whole run is done; delete %s to do it again", p.name, file)
+		return r, nil
+	}
+	// Half a run has half a time, so an interrupted one begins anew.
+	if err := empty(p.dir); err != nil {
+		return result{}, err
+	}
+	use, err := execute(ctx, args, func(e epochEnd) bool {
+		say("%s: epoch %d of %d, loss %.4f", p.name, e.Epoch, *run.Spec.Pretraining.Epochs, e.Loss)
+		return true
+	})
+	if err != nil {
+		return result{}, fmt.Errorf("%s: %w", p.name, err)
+	}
+	if r, err = p.read(p.dir); err != nil {
+		return result{}, err
+	}
+	r.Key, r.Epochs, r.Seconds, r.MaxRSS = key, use.epochs.Seconds(), use.wall.Seconds(), use.maxRSS
+	return r, writeJSON(file, r)
+}
+
+// empty makes a directory empty.
+func empty(dir string) error { return errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)) }
+
+// key of a whole run: the same code, run and command line.
+func (p program) key(run v1alpha1.SimCLRRun, args []string) (string, error) {
+	h := sha256.New()
+	for _, name := range p.code {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return "", err
+		}
+		h.Write(data)
+	}
+	data, err := yaml.Marshal(run)
+	if err != nil {
+		return "", err
+	}
+	h.Write(data)
+	h.Write([]byte(strings.Join(args, "\x00")))
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
