@@ -6,6 +6,7 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
 )
 
 // known is a dataset that is downloaded by name.
@@ -20,10 +21,10 @@ type known struct {
 	train, test int
 }
 
-// Size of a known dataset's splits, and its classes, each with as many images; ok is false for other names.
-func Size(name string) (train, test, classes int, ok bool) {
+// Known are the numbers of a known dataset, which has as many images of every class.
+func Known(name string) (plan.Dataset, bool) {
 	k, ok := knownDatasets[name]
-	return k.train, k.test, len(k.classes), ok
+	return plan.Dataset{Train: k.train, Test: k.test, Classes: len(k.classes)}, ok
 }
 
 // remoteFile is a file of a known dataset.

@@ -4,22 +4,17 @@ import (
 	"context"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/dataset"
 	"github.com/simclr-operator/simclr-operator/trainer/plan"
 	"github.com/simclr-operator/simclr-operator/trainer/report"
 )
-
-// known are the numbers of the known datasets, each with as many images of every class.
-var known = map[string]plan.Dataset{
-	"fashion-mnist": {Train: 60000, Test: 10000, Classes: 10},
-	"cifar-10":      {Train: 50000, Test: 10000, Classes: 10},
-}
 
 // Plan counts the images and plans a resolved run. A known dataset without a directory is not
 // downloaded for it.
 func Plan(ctx context.Context, run *v1alpha1.SimCLRRun, from Sources, workers int) (*plan.Plan, error) {
 	s := &run.Spec
 	if from.Directory == "" && s.Evaluation == nil {
-		if k, ok := known[s.Dataset.Name]; ok {
+		if k, ok := dataset.Known(s.Dataset.Name); ok {
 			k = limited(k, s.Dataset.Limit)
 			return plan.New(run, plan.Facts{Pretraining: k, Evaluation: k})
 		}
