@@ -34,7 +34,10 @@ type data struct {
 // before hours of pretraining.
 func openData(ctx context.Context, s *v1alpha1.SimCLRRunSpec, from Sources, workers int, t *report.Tracker) (*data, error) {
 	d := &data{spec: s, workers: workers, seed: uint64(*s.Pretraining.Seed)}
-	o := dataset.Options{Directory: from.Directory, Mirror: from.Mirror, Cache: from.Cache, Workers: workers, Progress: tell(t)}
+	o := dataset.Options{
+		Field: "spec.dataset", Directory: from.Directory, Mirror: from.Mirror, Cache: from.Cache,
+		MemoryBytes: imageMemory(s), Workers: workers, Progress: tell(t),
+	}
 	var err error
 	if d.unaugmented, err = augment.Factory(augment.Evaluation(d.size()), d.seed); err != nil {
 		return nil, err
@@ -48,23 +51,19 @@ func openData(ctx context.Context, s *v1alpha1.SimCLRRunSpec, from Sources, work
 	labelled := s.Dataset
 	d.evalTrain = d.train
 	if s.Evaluation != nil {
-		labelled, o.Directory = s.Evaluation.Dataset, from.EvaluationDirectory
+		labelled, o.Directory, o.Field = s.Evaluation.Dataset, from.EvaluationDirectory, "spec.evaluation.dataset"
 		if d.evalTrain, err = dataset.Open(ctx, labelled, o); err != nil {
 			return nil, stopped(ctx, err)
 		}
 	}
-	field := "dataset"
-	if s.Evaluation != nil {
-		field = "evaluation.dataset"
-	}
-	if err := dataset.CheckLabels(d.evalTrain, field); err != nil {
+	if err := dataset.CheckLabels(d.evalTrain, o.Field); err != nil {
 		return nil, err
 	}
 	o.Split = dataset.Test
 	if d.evalTest, err = dataset.Open(ctx, labelled, o); err != nil {
 		return nil, stopped(ctx, err)
 	}
-	return d, dataset.CheckSplits(d.evalTrain, d.evalTest, field)
+	return d, dataset.CheckSplits(d.evalTrain, d.evalTest, o.Field)
 }
 
 // labelsNeeded: some part of the run has labels to learn or to test.

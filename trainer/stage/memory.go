@@ -7,6 +7,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
 // limitFiles are where a container finds its own memory limit: cgroup v2, then v1.
@@ -31,6 +33,19 @@ func availableMemory() int64 {
 		}
 	}
 	return memory
+}
+
+// imageMemory is what each split of a run may keep of its images: of a quarter of the memory, because training
+// needs the rest. 0: not known. Unit: bytes.
+func imageMemory(s *v1alpha1.SimCLRRunSpec) int64 {
+	splits := int64(1)
+	if labelsNeeded(s) {
+		splits++ // test
+	}
+	if s.Evaluation != nil {
+		splits++
+	}
+	return availableMemory() / 4 / splits
 }
 
 // total is MemTotal of /proc/meminfo in bytes.
