@@ -39,7 +39,8 @@ const (
 	ManifestFile = "manifest.json"
 )
 
-// Check that an encoder that was read is the one that is wanted, whose Tensors' values are not looked at.
+// Check that an encoder that was read is the one that is wanted, whose Tensors' values are not looked at,
+// and that its own values are finite: one NaN would fail every later stage without a word on the cause.
 // The user error names the field to change, or the tensor that differs.
 func (e *Encoder) Check(want Encoder) error {
 	if err := e.checkArchitecture(want); err != nil {
@@ -57,6 +58,9 @@ func (e *Encoder) Check(want Encoder) error {
 		if !slices.Equal(t.Shape, w.Shape) || (t.Int64 != nil) != (w.Int64 != nil) {
 			return mismatch("%s: %s has the shape %v, not %v; set spec.encoder to the encoder's depth, widthMultiplier and shortcut", ModelFile, w.Name, t.Shape, w.Shape)
 		}
+		if !finite(t.Data) {
+			return mismatch("%s: %s has values that are not finite numbers; name an encoder whose training did not diverge", ModelFile, w.Name)
+		}
 		delete(have, w.Name)
 	}
 	for _, t := range e.Tensors {
@@ -66,6 +70,15 @@ func (e *Encoder) Check(want Encoder) error {
 		}
 	}
 	return nil
+}
+
+func finite(values []float32) bool {
+	for _, v := range values {
+		if v-v != 0 { // NaN and ±Inf
+			return false
+		}
+	}
+	return true
 }
 
 // checkArchitecture compares what config.json tells; what it leaves out is not compared.

@@ -3,6 +3,7 @@ package export
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -187,6 +188,8 @@ func TestCheck(t *testing.T) {
 		"stem":              {func(_, w *Encoder) { w.Stem = "ImageNet" }, "set encoder.stem"},
 		"a shape":           {func(_, w *Encoder) { w.Tensors[0].Shape = []int{2, 3, 1, 1} }, "conv1.weight has the shape [1 3 1 1], not [2 3 1 1]"},
 		"a type":            {func(_, w *Encoder) { w.Tensors[1].Int64 = []int64{1} }, "bn1.running_mean"},
+		"a NaN":             {func(h, _ *Encoder) { h.Tensors[1].Data[0] = float32(math.NaN()) }, "bn1.running_mean has values that are not finite"},
+		"an infinity":       {func(h, _ *Encoder) { h.Tensors[0].Data[1] = float32(math.Inf(-1)) }, "conv1.weight has values that are not finite"},
 		"a missing tensor":  {func(h, _ *Encoder) { h.Tensors = h.Tensors[1:] }, `no tensor "conv1.weight"`},
 		"one too many":      {func(_, w *Encoder) { w.Tensors = w.Tensors[1:] }, `has the tensor "conv1.weight"`},
 	} {
