@@ -67,6 +67,18 @@ func (b *batches) next(ctx context.Context, at loop.Position) (*dataset.Batch, e
 	return b.stream.Next()
 }
 
+// step is a task's step that trains on the batch at a position.
+func (b *batches) step(train func(ctx context.Context, b *dataset.Batch, rate float64) (loop.Measure, error)) func(context.Context, loop.Position, float64) (loop.Measure, error) {
+	return func(ctx context.Context, at loop.Position, rate float64) (loop.Measure, error) {
+		batch, err := b.next(ctx, at)
+		if err != nil {
+			return loop.Measure{}, err
+		}
+		defer batch.Release()
+		return train(ctx, batch, rate)
+	}
+}
+
 func (b *batches) close() {
 	if b.stream != nil {
 		b.stream.Close()

@@ -9,6 +9,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
+	"github.com/simclr-operator/simclr-operator/trainer/dataset"
 	"github.com/simclr-operator/simclr-operator/trainer/evaluate"
 	"github.com/simclr-operator/simclr-operator/trainer/export"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
@@ -24,35 +25,7 @@ const pretrainMomentum = 0.9
 
 // pretrain trains the encoder, exports it and classifies by its features.
 func (r *runner) pretrain(ctx context.Context) (*v1alpha1.Results, error) {
-	p := r.spec.Pretraining
-	s, err := pretrain.NewStepper(r.engine, pretrain.Config{
-		Model: r.model, Images: r.stage.Batch, Temperature: p.Temperature.MustFloat(), Seed: *p.Seed,
-		Optimizer: optimizer.Config{Kind: p.Optimizer, Momentum: pretrainMomentum, WeightDecay: p.WeightDecay.MustFloat()},
-	}, collective.Single{})
-	if err != nil {
-		return nil, r.compiled(err)
-	}
-	defer s.Close()
-	views, err := r.data.views(r.stage.Batch)
-	if err != nil {
-		return nil, err
-	}
-	defer views.close()
-	loss, err := r.loop().Run(ctx, loop.Task{
-		Snapshot: s.Snapshot, Restore: s.Restore,
-		Step: func(ctx context.Context, at loop.Position, rate float64) (loop.Measure, error) {
-			b, err := views.next(ctx, at)
-			if err != nil {
-				return loop.Measure{}, err
-			}
-			defer b.Release()
-			return s.Step(ctx, pixels(b, r.model.ImageSize), rate)
-		},
-	})
-	if err != nil {
-		return nil, err
-	}
-	tensors, err := s.Encoder(r.stage.TotalSteps)
+	tensors, loss, err := r.train(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +34,36 @@ func (r *runner) pretrain(ctx context.Context) (*v1alpha1.Results, error) {
 		results.PretrainingLoss = fmt.Sprintf("%.4f", loss)
 	}
 	return results, r.finish(ctx, results, tensors, export.Source{Run: r.Run.Name, ConfigHash: r.hash, Step: r.stage.TotalSteps})
+}
+
+// train gives the trained encoder and its last loss. The training step's memory is free when it returns,
+// before what comes next takes its own.
+func (r *runner) train(ctx context.Context) (encoder []safetensors.Tensor, loss float64, err error) {
+	p := r.spec.Pretraining
+	s, err := pretrain.NewStepper(r.engine, pretrain.Config{
+		Model: r.model, Images: r.stage.Batch, Temperature: p.Temperature.MustFloat(), Seed: *p.Seed,
+		Optimizer: optimizer.Config{Kind: p.Optimizer, Momentum: pretrainMomentum, WeightDecay: p.WeightDecay.MustFloat()},
+	}, collective.Single{})
+	if err != nil {
+		return nil, 0, r.compiled(err)
+	}
+	defer s.Close()
+	views, err := r.data.views(r.stage.Batch)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer views.close()
+	loss, err = r.loop().Run(ctx, loop.Task{
+		Snapshot: s.Snapshot, Restore: s.Restore,
+		Step: views.step(func(ctx context.Context, b *dataset.Batch, rate float64) (loop.Measure, error) {
+			return s.Step(ctx, pixels(b, r.model.ImageSize), rate)
+		}),
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	encoder, err = s.Encoder(r.stage.TotalSteps)
+	return encoder, loss, err
 }
 
 // takeOver copies an encoder that exists.

@@ -117,14 +117,9 @@ func (r *runner) supervised(ctx context.Context, c evaluate.ClassifierConfig, im
 	defer crops.close()
 	_, err = r.loop().Run(ctx, loop.Task{
 		Snapshot: t.Snapshot, Restore: t.Restore,
-		Step: func(ctx context.Context, at loop.Position, rate float64) (loop.Measure, error) {
-			b, err := crops.next(ctx, at)
-			if err != nil {
-				return loop.Measure{}, err
-			}
-			defer b.Release()
+		Step: crops.step(func(_ context.Context, b *dataset.Batch, rate float64) (loop.Measure, error) {
 			return t.Step(pixels(b, r.model.ImageSize), classIDs(b), rate)
-		},
+		}),
 	})
 	if err != nil {
 		return none, err

@@ -1,0 +1,101 @@
+package stage
+
+import (
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"k8s.io/utils/ptr"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
+)
+
+// folder is an ImageFolder of 8 training and 4 test images in two classes.
+func folder(t *testing.T) string {
+	t.Helper()
+	root := t.TempDir()
+	for i := range 12 {
+		split := "train"
+		if i >= 8 {
+			split = "test"
+		}
+		dir := filepath.Join(root, split, fmt.Sprint("class", i%2))
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		m := image.NewRGBA(image.Rect(0, 0, 8, 8))
+		for at := range 64 {
+			m.Set(at%8, at/8, color.RGBA{uint8(31 * i), uint8(at * (1 + i%2)), uint8(i + at), 255})
+		}
+		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("%d.png", i)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := png.Encode(f, m); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// counted is an engine that counts what is compiled and not closed.
+type counted struct {
+	engine.Engine
+	open, most int
+}
+
+type countedExecutable struct {
+	engine.Executable
+	of *counted
+}
+
+func (c *counted) Compile(p engine.Program) (engine.Executable, error) {
+	x, err := c.Engine.Compile(p)
+	if err != nil {
+		return nil, err
+	}
+	c.open++
+	c.most = max(c.most, c.open)
+	return countedExecutable{x, c}, nil
+}
+
+func (x countedExecutable) Close() error {
+	x.of.open--
+	return x.Executable.Close()
+}
+
+// The training step's memory is free before kNN compiles its own: network and NT-Xent are the most there is.
+func TestPretrainingFreesItsMemoryBeforeKNN(t *testing.T) {
+	run := resolved(t, func(s *v1alpha1.SimCLRRunSpec) {
+		s.Dataset = v1alpha1.DatasetSpec{URI: "pvc://images", Format: v1alpha1.FormatImageFolder, ImageSize: ptr.To(int32(8))}
+		s.Encoder = v1alpha1.EncoderSpec{Depth: 18, WidthMultiplier: "0.05"}
+		s.BatchSize, s.Pretraining.Epochs, s.KNN.Neighbors = 4, ptr.To(int32(1)), 2
+	})
+	o, hash := optionsOf(t, run, v1alpha1.StagePretrain)
+	o.Data.Directory = folder(t)
+	r, err := open(t.Context(), o, hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	c := &counted{Engine: r.engine}
+	r.engine = c
+	results, err := r.dispatch(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if results.KNNTop1 == "" || results.PretrainingLoss == "" {
+		t.Errorf("results %+v", results)
+	}
+	if c.open != 0 || c.most != 2 {
+		t.Errorf("%d executables at once, %d left open", c.most, c.open)
+	}
+}
