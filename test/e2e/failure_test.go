@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -37,9 +38,9 @@ func TestUserError(t *testing.T) {
 		change func(*v1alpha1.SimCLRRun)
 		want   []string
 	}{
-		"fewer images than the batch": {
-			change: func(r *v1alpha1.SimCLRRun) { r.Spec.Dataset.Limit = new(int32(90)) },
-			want:   []string{"batchSize", "90"},
+		"a batch that no memory holds": {
+			change: func(r *v1alpha1.SimCLRRun) { r.Spec.Dataset.Limit, r.Spec.BatchSize = nil, 50000 },
+			want:   []string{"batchSize", "memory"},
 		},
 		"missing directory": {
 			change: func(r *v1alpha1.SimCLRRun) {
@@ -68,7 +69,7 @@ func (s *scenario) fails(reason string, words ...string) {
 		if c != nil && c.Status == metav1.ConditionTrue && c.Reason == reason && containsAll(c.Message, words) {
 			return ""
 		}
-		return status.Message
+		return fmt.Sprintf("%+v", status.Conditions)
 	})
 }
 
