@@ -201,9 +201,9 @@ pretrain  training  100%  epoch 1  step 4/4  loss 5.2500  accuracy 12.5%  10 ima
 
 func TestBar(t *testing.T) {
 	for columns, want := range map[int]string{
-		120: "[########################] pretrain  training  100%  epoch 1  step 4/4  loss 5.2500  accuracy 12.5%  10 images/s",
-		90:  "[##########] pretrain  100%  epoch 1  step 4/4  loss 5.2500  accuracy 12.5%  10 images/s",
-		80:  "[##########] pretrain  100%  epoch 1  loss 5.2500  accuracy 12.5%  10 images/s",
+		130: "[########################] pretrain  training  100%  epoch 1  step 4/4  loss 5.2500  accuracy 12.5%  10 images/s",
+		100: "[##########] pretrain  100%  epoch 1  step 4/4  loss 5.2500  accuracy 12.5%  10 images/s", // earlier lines had an ETA
+		80:  "[##########] pretrain  100%  epoch 1  loss 5.2500  10 images/s",
 		60:  "[##########] pretrain  100%  epoch 1  loss 5.2500",
 		20:  "[##########] pretra",
 	} {

@@ -48,7 +48,7 @@ func show(ctx context.Context, w io.Writer, columns int, t *Tracker) {
 	}
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
-	last, resumed := "", false
+	last, resumed, fit := "", false, fitter{columns: columns}
 	draw := func() {
 		p := t.Progress()
 		if p.ResumedFrom != nil && !resumed {
@@ -57,7 +57,7 @@ func show(ctx context.Context, w io.Writer, columns int, t *Tracker) {
 		}
 		line := Line(p)
 		if columns > 0 {
-			fmt.Fprint(w, over(columns, barLine(p, columns)))
+			fmt.Fprint(w, over(columns, fit.line(p)))
 		} else if line != last {
 			fmt.Fprintln(w, line)
 		}
@@ -85,19 +85,25 @@ func over(columns int, line string) string {
 	return "\r" + line + "\x1b[K"
 }
 
-// barLine is a bar of the phase's work and Line, without what does not fit: a line that wraps is not
-// drawn over.
-func barLine(p contract.Progress, columns int) string {
+// fitter leaves out what does not fit into a terminal's columns: a line that wraps is not drawn over.
+type fitter struct {
+	columns, level int
+}
+
+// line is a bar of the phase's work and Line. What was too long once stays out, so that lines do not jump.
+func (f *fitter) line(p contract.Progress) string {
 	parts := lineParts(p)
-	for least := range mostImportant {
-		for _, width := range []int{barWidth, smallBarWidth} {
-			if line := bar(p, width) + join(parts, least); runes(line) < columns {
-				return line
-			}
+	for ; f.level < 2*mostImportant; f.level++ {
+		width := barWidth
+		if f.level%2 == 1 {
+			width = smallBarWidth
+		}
+		if line := bar(p, width) + join(parts, f.level/2); runes(line) < f.columns {
+			return line
 		}
 	}
 	line := []rune(bar(p, smallBarWidth) + join(parts, mostImportant))
-	return string(line[:min(len(line), max(0, columns-1))])
+	return string(line[:min(len(line), max(0, f.columns-1))])
 }
 
 func runes(s string) int { return utf8.RuneCountInString(s) }
