@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +40,7 @@ gets a run's encoder off its claim with it.`,
 	return c
 }
 
-// archive writes a directory's files. Links and other special files are left out.
+// archive writes a directory's files. Hidden ones, links and other special files are left out.
 func archive(w io.Writer, dir string) error {
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return contract.UserErrorf("DirectoryMissing", "%s is not a directory that can be read", dir)
@@ -47,8 +48,8 @@ func archive(w io.Writer, dir string) error {
 	t := tar.NewWriter(w)
 	base := filepath.Base(filepath.Clean(dir))
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
+		if err != nil || !d.Type().IsRegular() || strings.HasPrefix(d.Name(), ".") {
+			return err // .tmp-… is what a crash left
 		}
 		within, err := filepath.Rel(dir, path)
 		if err != nil {

@@ -12,6 +12,7 @@ package checkpoint
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,14 +102,27 @@ func syncDir(dir string) error {
 	return errors.Join(err, d.Close())
 }
 
+// CleanFiles removes what crashes left of writing these files of a directory; others may be somebody's.
+func CleanFiles(dir string, files ...string) error {
+	for _, file := range files {
+		err := cleanPrefix(dir, temporary+file+"-")
+		if err != nil && !errors.Is(err, fs.ErrNotExist) { // the directory is not there yet
+			return StorageError(err, "cleaning "+dir)
+		}
+	}
+	return nil
+}
+
 // clean removes what a crash left unfinished in a directory.
-func clean(dir string) error {
+func clean(dir string) error { return cleanPrefix(dir, temporary) }
+
+func cleanPrefix(dir, prefix string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), temporary) {
+		if strings.HasPrefix(e.Name(), prefix) {
 			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 				return fmt.Errorf("removing what a crash left: %w", err)
 			}

@@ -97,6 +97,16 @@ func TestResults(t *testing.T) {
 	if d := cmp.Diff(want, string(raw)); d != "" {
 		t.Error(d)
 	}
+	left := filepath.Join(dir, "stages", "pretrain", temporary+"result.json-123")
+	if err := os.WriteFile(left, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := SaveResult(dir, stages, done[1]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(left); err == nil {
+		t.Error("what a crash left is still there")
+	}
 	// a crash before results.json was written again, in two ways; and where nothing is to do nothing is written
 	path := filepath.Join(dir, contract.ResultsFile)
 	for name, change := range map[string]func() error{

@@ -22,7 +22,11 @@ func SaveResult(outputDir string, stages []string, m contract.TerminationMessage
 	if err != nil {
 		return err
 	}
-	if err := WriteFile(resultPath(outputDir, m.Stage), raw); err != nil {
+	path := resultPath(outputDir, m.Stage)
+	if err := CleanFiles(filepath.Dir(path), filepath.Base(path)); err != nil {
+		return err
+	}
+	if err := WriteFile(path, raw); err != nil {
 		return err
 	}
 	return MergeResults(outputDir, stages)

@@ -206,3 +206,30 @@ func TestCheck(t *testing.T) {
 		})
 	}
 }
+
+// What a crash left of an earlier export goes; files of others stay.
+func TestWriteCleansUp(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "encoder")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{".tmp-model.safetensors-1", ".tmp-manifest.json-2", ".tmp-thesis", "notes"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Write(dir, small(), source); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	if d := cmp.Diff([]string{".tmp-thesis", CardFile, ConfigFile, ManifestFile, ModelFile, "notes"}, got); d != "" {
+		t.Error(d)
+	}
+}

@@ -79,6 +79,9 @@ func Write(dir string, e Encoder, s Source) (sum string, err error) {
 	if err != nil {
 		return "", err
 	}
+	if err := checkpoint.CleanFiles(dir, ModelFile, ConfigFile, CardFile, ManifestFile); err != nil {
+		return "", err
+	}
 	m := manifest{SchemaVersion: 1, Run: s.Run, ConfigHash: s.ConfigHash, Step: s.Step, SHA256: map[string]string{}}
 	for _, f := range []struct {
 		name string
