@@ -23,6 +23,8 @@ type scope struct {
 	active   *attempt     // whose pod runs, as far as is known
 	claims   []string     // mounted read-only at /data/CLAIM
 
+	unready error // why no attempt can be made: a claim is missing or not made
+
 	wanted       map[string]metav1.Condition
 	events       []note
 	requeueAfter time.Duration

@@ -146,6 +146,9 @@ func (r *Reconciler) startAfter(ctx context.Context, s *scope, st *v1alpha1.Stag
 
 // start makes the stage's next attempt. Its name is deterministic, so making it twice is making it once.
 func (r *Reconciler) start(ctx context.Context, s *scope, st *v1alpha1.StageStatus, l ledger) error {
+	if s.unready != nil {
+		return s.unready
+	}
 	number := st.Attempts + 1
 	job, err := r.job(s, st.Name, number, l)
 	if err != nil {

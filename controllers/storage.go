@@ -16,21 +16,21 @@ import (
 // defaultClaimSize of an output claim that names none.
 const defaultClaimSize = "10Gi"
 
-// storage makes or finds the output claim and finds the claims that datasets are on.
+// storage makes or finds the output claim and finds the claims that datasets are on. Only a new attempt
+// needs them: one that runs keeps its claims until its pod is gone, so start tells what is wrong.
 func (r *Reconciler) storage(ctx context.Context, s *scope) error {
 	output := &s.config.Spec.Output
 	if output.ExistingClaim != "" {
 		s.run.Status.OutputClaim = output.ExistingClaim
-		if err := r.needClaim(ctx, s, output.ExistingClaim, reasonOutputClaimNotFound, "output.existingClaim"); err != nil {
-			return err
-		}
+		s.unready = r.needClaim(ctx, s, output.ExistingClaim, reasonOutputClaimNotFound, "output.existingClaim")
 	} else {
 		s.run.Status.OutputClaim = ClaimName(s.run.Name)
-		if err := r.makeClaim(ctx, s, output.Claim); err != nil {
-			return err
-		}
+		s.unready = r.makeClaim(ctx, s, output.Claim)
 	}
-	return r.datasetClaims(ctx, s)
+	if s.unready == nil {
+		s.unready = r.datasetClaims(ctx, s)
+	}
+	return nil
 }
 
 func (r *Reconciler) datasetClaims(ctx context.Context, s *scope) error {
@@ -40,7 +40,11 @@ func (r *Reconciler) datasetClaims(ctx context.Context, s *scope) error {
 		uris = append(uris, struct{ field, uri string }{"evaluation.dataset.uri", spec.Evaluation.Dataset.URI})
 	}
 	if spec.Pretraining.From != nil {
-		uris = append(uris, struct{ field, uri string }{"pretraining.from.uri", spec.Pretraining.From.URI})
+		field := "pretraining.from.uri"
+		if from := s.run.Spec.Pretraining.From; from != nil && from.Run != "" {
+			field = "pretraining.from.run"
+		}
+		uris = append(uris, struct{ field, uri string }{field, spec.Pretraining.From.URI})
 	}
 	s.claims = nil
 	for _, u := range uris {

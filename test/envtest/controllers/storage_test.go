@@ -88,6 +88,10 @@ func TestEncoderOfAnotherRun(t *testing.T) {
 	c.condition(run, v1alpha1.ConditionProgressing, metav1.ConditionFalse, "EncoderSourceNotReady", "first")
 	c.succeeds(job, "pretrain", pretrainResult)
 	c.condition(first, v1alpha1.ConditionComplete, metav1.ConditionTrue, "AllStagesComplete")
+	c.gone(&corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "first-output"}})
+	c.pass(run, 0)
+	c.condition(run, v1alpha1.ConditionProgressing, metav1.ConditionFalse, "DatasetClaimNotFound", "pretraining.from.run", "first-output")
+	c.claim("first-output")
 	c.pass(run, 0)
 	taken := c.job(run, "pretrain", 1)
 	found := false
@@ -141,4 +145,25 @@ func TestJobOfSomebodyElse(t *testing.T) {
 		}}},
 	}))
 	c.condition(c.create(run), v1alpha1.ConditionProgressing, metav1.ConditionFalse, "NameTaken", "taken-pretrain-1")
+}
+
+// A claim that a pod uses stays until the pod is gone, so the run is followed to its end.
+func TestClaimDeletedWhileItIsUsed(t *testing.T) {
+	c := newCluster(t)
+	claim := c.claim("images")
+	claim.Finalizers = []string{"kubernetes.io/pvc-protection"}
+	c.must(api.Update(t.Context(), claim))
+	run := c.create(wrap.MakeRun(c.namespace, "reader").LinearEvaluation().DatasetURI("pvc://images", v1alpha1.FormatImageFolder))
+	job := c.job(run, "pretrain", 1)
+	c.must(api.Delete(t.Context(), claim))
+	c.runs(job)
+	c.condition(run, v1alpha1.ConditionProgressing, metav1.ConditionTrue, "Training")
+	c.condition(run, v1alpha1.ConditionStalled, metav1.ConditionFalse, "AsExpected")
+	m := pretrainResult
+	m.Stage = "pretrain"
+	c.succeeds(job, "pretrain", m)
+	c.condition(run, v1alpha1.ConditionProgressing, metav1.ConditionFalse, "DatasetClaimNotFound", "being deleted")
+	if st := c.get(run).Status.Stages[0]; st.State != v1alpha1.StageComplete {
+		t.Errorf("stage %+v", st)
+	}
 }
