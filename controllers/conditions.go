@@ -39,6 +39,8 @@ const (
 	reasonImagePullBackOff      = "ImagePullBackOff"      // False
 	reasonContainerConfigError  = "ContainerConfigError"  // False
 	reasonVolumeNotReady        = "VolumeNotReady"        // False
+	reasonSandboxNotReady       = "SandboxNotReady"       // False
+	reasonSchedulingGated       = "SchedulingGated"       // False
 	reasonUnschedulable         = "Unschedulable"         // False; ResourcesFit: False
 	reasonPodCreationFailed     = "PodCreationFailed"     // False
 	reasonNodeUnreachable       = "NodeUnreachable"       // False

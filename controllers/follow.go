@@ -18,6 +18,9 @@ const (
 	// A pod that has not started is looked at again this often; after quietTime, events are read too.
 	pendingRetry = 10 * time.Second
 	quietTime    = 10 * time.Second
+	// freshTime is how old the newest event may be. A kubelet that emits many lets one through every 5
+	// minutes.
+	freshTime = 6 * time.Minute
 	// overdue is how long past its grace period a pod may be there before its node is suspected.
 	overdue = 30 * time.Second
 )
@@ -42,6 +45,13 @@ var kubeletReasons = map[string]string{
 	"CreateContainerConfigError": reasonContainerConfigError,
 	"CreateContainerError":       reasonContainerConfigError,
 	"RunContainerError":          reasonContainerConfigError,
+}
+
+// kubeletEvents are those of a pod that is on its node and has no container yet.
+var kubeletEvents = []struct{ event, reason string }{
+	{"FailedMount", reasonVolumeNotReady},
+	{"FailedAttachVolume", reasonVolumeNotReady},
+	{"FailedCreatePodSandBox", reasonSandboxNotReady},
 }
 
 // follow says in the conditions how an attempt that goes on stands.
@@ -100,7 +110,7 @@ func (r *Reconciler) waitingFor(ctx context.Context, s *scope, a *attempt) (*wai
 		if s.now.Sub(a.job.CreationTimestamp.Time) < quietTime {
 			return nil, nil
 		}
-		text, err := r.lastEvent(ctx, s.run.Namespace, a.job.UID, "FailedCreate")
+		text, err := r.lastEvent(ctx, s, a.job.UID, "FailedCreate")
 		if err != nil || text == "" {
 			return nil, err
 		}
@@ -109,16 +119,18 @@ func (r *Reconciler) waitingFor(ctx context.Context, s *scope, a *attempt) (*wai
 	if why := podWaiting(pod); why != nil {
 		return why, nil
 	}
-	if pod.Spec.NodeName == "" || s.now.Sub(pod.CreationTimestamp.Time) < quietTime {
+	ready := podCondition(pod, corev1.PodReadyToStartContainers)
+	if pod.Spec.NodeName == "" || s.now.Sub(pod.CreationTimestamp.Time) < quietTime ||
+		ready != nil && ready.Status == corev1.ConditionTrue { // volumes and network are there: the image is pulled
 		return nil, nil
 	}
-	for _, reason := range []string{"FailedMount", "FailedAttachVolume"} {
-		text, err := r.lastEvent(ctx, s.run.Namespace, pod.UID, reason)
+	for _, e := range kubeletEvents {
+		text, err := r.lastEvent(ctx, s, pod.UID, e.event)
 		if err != nil {
 			return nil, err
 		}
 		if text != "" {
-			return &waiting{reason: reasonVolumeNotReady, message: text, stalled: true}, nil
+			return &waiting{reason: e.reason, message: text, stalled: true}, nil
 		}
 	}
 	return nil, nil
@@ -126,9 +138,13 @@ func (r *Reconciler) waitingFor(ctx context.Context, s *scope, a *attempt) (*wai
 
 // podWaiting is what a pod's own status says.
 func podWaiting(pod *corev1.Pod) *waiting {
-	c := podCondition(pod, corev1.PodScheduled)
-	if c != nil && c.Status == corev1.ConditionFalse && c.Reason == corev1.PodReasonUnschedulable {
-		return &waiting{reason: reasonUnschedulable, message: clean(c.Message, maxText), unfit: true}
+	if c := podCondition(pod, corev1.PodScheduled); c != nil && c.Status == corev1.ConditionFalse {
+		switch c.Reason {
+		case corev1.PodReasonUnschedulable:
+			return &waiting{reason: reasonUnschedulable, message: clean(c.Message, maxText), unfit: true}
+		case corev1.PodReasonSchedulingGated:
+			return &waiting{reason: reasonSchedulingGated, message: clean(c.Message, maxText)}
+		}
 	}
 	status := trainerStatus(pod)
 	if status == nil || status.State.Waiting == nil {
@@ -142,26 +158,36 @@ func podWaiting(pod *corev1.Pod) *waiting {
 	return &waiting{reason: reason, message: clean(w.Reason+": "+w.Message, maxText), stalled: true}
 }
 
-// lastEvent is the newest event's text about an object, "" where there is none. It is read past the
-// cache, and only for pods that should have started by now.
-func (r *Reconciler) lastEvent(ctx context.Context, namespace string, about types.UID, reason string) (string, error) {
+// lastEvent is the newest event's text about an object, "" where there is none that is fresh. It is read
+// past the cache, and only for pods that should have started by now.
+func (r *Reconciler) lastEvent(ctx context.Context, s *scope, about types.UID, reason string) (string, error) {
 	var events corev1.EventList
-	err := r.APIReader.List(ctx, &events, client.InNamespace(namespace), client.MatchingFieldsSelector{
+	err := r.APIReader.List(ctx, &events, client.InNamespace(s.run.Namespace), client.MatchingFieldsSelector{
 		Selector: fields.SelectorFromSet(fields.Set{"involvedObject.uid": string(about), "reason": reason}),
 	}, client.Limit(50))
 	if err != nil {
 		return "", err
 	}
-	var newest *corev1.Event
-	for i := range events.Items {
-		if e := &events.Items[i]; newest == nil || newest.LastTimestamp.Before(&e.LastTimestamp) {
-			newest = e
+	return freshest(events.Items, s.now), nil
+}
+
+// freshest is the newest event's text; "" where it is old, for then what it tells of is past.
+func freshest(events []corev1.Event, now time.Time) string {
+	text, newest := "", now.Add(-freshTime)
+	for i := range events {
+		e := &events[i]
+		at := e.LastTimestamp.Time
+		if e.EventTime.After(at) {
+			at = e.EventTime.Time
+		}
+		if e.Series != nil && e.Series.LastObservedTime.After(at) {
+			at = e.Series.LastObservedTime.Time
+		}
+		if at.After(newest) {
+			text, newest = clean(e.Message, maxText), at
 		}
 	}
-	if newest == nil {
-		return "", nil
-	}
-	return clean(newest.Message, maxText), nil
+	return text
 }
 
 // unanswered says so when a pod should be gone but is not: its node does not answer, and nothing but a

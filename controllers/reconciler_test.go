@@ -38,9 +38,12 @@ func newTestReconciler(t *testing.T, through interceptor.Funcs) (*Reconciler, cl
 		}
 	}
 	run := wrap.MakeRun("ns", "run").UID("uid").Obj()
-	none := func(client.Object) []string { return nil } // no events
+	event := func(of func(*corev1.Event) string) client.IndexerFunc {
+		return func(o client.Object) []string { return []string{of(o.(*corev1.Event))} }
+	}
 	api := fake.NewClientBuilder().WithScheme(scheme).WithObjects(run).WithStatusSubresource(run).
-		WithIndex(&corev1.Event{}, "involvedObject.uid", none).WithIndex(&corev1.Event{}, "reason", none).Build()
+		WithIndex(&corev1.Event{}, "involvedObject.uid", event(func(e *corev1.Event) string { return string(e.InvolvedObject.UID) })).
+		WithIndex(&corev1.Event{}, "reason", event(func(e *corev1.Event) string { return e.Reason })).Build()
 	clock := testingclock.NewFakeClock(time.Unix(1e9, 0))
 	return &Reconciler{
 		Client: interceptor.NewClient(api, through), APIReader: api,
