@@ -55,17 +55,12 @@ func engineFlag(c *cobra.Command, engine *string) {
 
 // runStage runs a stage and leaves its termination message.
 func runStage(ctx context.Context, file, name, engine string) error {
-	attempt, err := envNumber(contract.EnvAttempt, 1)
+	o, err := stageOptions(file, name, engine)
 	if err != nil {
+		leave(report.New("", name, o.Attempt, 0).Termination(err))
 		return err
 	}
-	m := contract.TerminationMessage{SchemaVersion: contract.Version, Stage: name, Attempt: int32(attempt)}
-	o, err := stageOptions(file, name, engine, attempt)
-	if err == nil {
-		m, err = serveStage(ctx, o)
-	} else {
-		m = report.New("", name, int32(attempt), 0).Termination(err)
-	}
+	m, err := serveStage(ctx, o)
 	leave(m)
 	return err
 }
@@ -78,25 +73,40 @@ func leave(m contract.TerminationMessage) {
 	}
 }
 
-func stageOptions(file, name, engine string, attempt int) (stage.Options, error) {
+// stageOptions from flags, environment and run. Where there is an error they have what was known before it.
+func stageOptions(file, name, engine string) (o stage.Options, err error) {
+	attempt, err := envNumber(contract.EnvAttempt, 1)
+	if err != nil {
+		return o, err
+	}
+	o.Attempt, o.Stage, o.Engine = int32(attempt), name, engine
 	if name == "" {
-		return stage.Options{}, contract.UserErrorf("Usage", "name the stage with --stage")
+		return o, contract.UserErrorf("Usage", "name the stage with --stage")
 	}
-	run, err := load(file)
-	if err != nil {
-		return stage.Options{}, err
+	if o.Run, err = load(file); err != nil {
+		return o, err
 	}
-	threads, err := envNumber(contract.EnvThreads, defaultThreads())
-	if err != nil {
-		return stage.Options{}, err
+	if o.Threads, err = envNumber(contract.EnvThreads, defaultThreads()); err != nil {
+		return o, err
 	}
-	output := envOr(contract.EnvOutput, filepath.Join(contract.OutputDir, string(run.UID)))
-	tracker := report.New(run.Name, name, int32(attempt), 0)
-	return stage.Options{
-		Run: run, Stage: name, Output: output, Attempt: int32(attempt), Threads: threads, Engine: engine,
-		Data:    stage.Sources{Mirror: os.Getenv(contract.EnvDatasetMirror), Cache: cacheDir()},
-		Tracker: tracker, Log: tracker.Logger(os.Stderr),
-	}, nil
+	if o.Output, err = stageOutput(string(o.Run.UID)); err != nil {
+		return o, err
+	}
+	o.Data = stage.Sources{Mirror: os.Getenv(contract.EnvDatasetMirror), Cache: cacheDir()}
+	o.Tracker = report.New(o.Run.Name, name, o.Attempt, 0)
+	o.Log = o.Tracker.Logger(os.Stderr)
+	return o, nil
+}
+
+// stageOutput is the run's directory on the claim, never the claim itself, which other runs may share.
+func stageOutput(uid string) (string, error) {
+	if dir := os.Getenv(contract.EnvOutput); dir != "" {
+		return dir, nil
+	}
+	if uid == "" {
+		return "", contract.UserErrorf("InvalidSpec", "the run has no metadata.uid, which names its directory in %s; set it, or %s to a directory", contract.OutputDir, contract.EnvOutput)
+	}
+	return filepath.Join(contract.OutputDir, uid), nil
 }
 
 // serveStage runs a stage with its HTTP server and its watchdog.
@@ -120,7 +130,7 @@ func serveStage(ctx context.Context, o stage.Options) (contract.TerminationMessa
 	m, err := stage.Run(ctx, o)
 	if err != nil {
 		o.Log.Error("ended", "exitCode", m.ExitCode, "reason", m.Reason, "message", m.Message)
-		return m, err
+		return m, &toldError{err}
 	}
 	o.Log.Info("done", "results", m.Results)
 	return m, nil

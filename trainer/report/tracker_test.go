@@ -165,6 +165,18 @@ func TestWatchEndsAStall(t *testing.T) {
 	})
 }
 
+// Who waits for a stall ends with the stage.
+func TestWatchEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		stalled := Watch(ctx, New("r", "pretrain", 1, 0), time.Minute)
+		cancel()
+		if err, ok := <-stalled; ok {
+			t.Errorf("got %v, want a closed channel", err)
+		}
+	})
+}
+
 func TestLoggerCarriesWhereItIs(t *testing.T) {
 	var b bytes.Buffer
 	k := New("fashion", "pretrain", 3, 1)

@@ -8,10 +8,11 @@ import (
 )
 
 // Watch sends one error, of exit code 15, when no unit of work was finished within limit; it stops with
-// its context. The unit that is being worked on may take that long: a step, a block of images.
+// its context and closes the channel. The unit that is being worked on may take that long: a step, a block of images.
 func Watch(ctx context.Context, t *Tracker, limit time.Duration) <-chan error {
 	out := make(chan error, 1)
 	go func() {
+		defer close(out)
 		tick := time.NewTicker(max(limit/10, time.Millisecond))
 		defer tick.Stop()
 		for {
