@@ -27,18 +27,19 @@ const (
 
 // tpuKind is how GKE offers a TPU generation.
 type tpuKind struct {
-	accelerator  string // value of labelGKETPU
-	chipsPerHost int32
-	singleHost   int32 // most chips that one host has, where that is more
+	device       string // value of labelGKETPU for slices of one host
+	slice        string // and of several
+	chipsPerHost int32  // of a slice of several hosts
+	singleHost   int32  // most chips of a slice of one host
 }
 
 // https://cloud.google.com/kubernetes-engine/docs/concepts/plan-tpus
 var tpuKinds = map[string]tpuKind{
-	"v3":  {"tpu-v3-slice", 4, 4},
-	"v4":  {"tpu-v4-podslice", 4, 4},
-	"v5e": {"tpu-v5-lite-podslice", 4, 8},
-	"v5p": {"tpu-v5p-slice", 4, 4},
-	"v6e": {"tpu-v6e-slice", 4, 8},
+	"v3":  {"tpu-v3-device", "tpu-v3-slice", 4, 4},
+	"v4":  {"tpu-v4-podslice", "tpu-v4-podslice", 4, 4},
+	"v5e": {"tpu-v5-lite-podslice", "tpu-v5-lite-podslice", 4, 8},
+	"v5p": {"tpu-v5p-slice", "tpu-v5p-slice", 4, 4},
+	"v6e": {"tpu-v6e-slice", "tpu-v6e-slice", 4, 8},
 }
 
 // placement is what an accelerator asks of the nodes.
@@ -46,6 +47,7 @@ type placement struct {
 	devices      corev1.ResourceList // requests and limits, beside the template's
 	nodeSelector map[string]string
 	tolerations  []corev1.Toleration
+	perHost      int32 // devices of a pod; 0 for CPU
 	hosts        int32
 }
 
@@ -61,11 +63,7 @@ func place(spec v1alpha1.AcceleratorSpec) (placement, error) {
 }
 
 func placeNvidia(spec v1alpha1.AcceleratorSpec) placement {
-	devices := int32(1)
-	if spec.DevicesPerWorker != nil {
-		devices = *spec.DevicesPerWorker
-	}
-	p := devicePlacement(spec, resourceNvidia, devices)
+	p := devicePlacement(spec, resourceNvidia, *spec.DevicesPerWorker)
 	switch {
 	case spec.Product == "":
 	case strings.HasPrefix(spec.Product, gkeProductPrefix):
@@ -85,9 +83,9 @@ func placeTPU(spec v1alpha1.AcceleratorSpec) (placement, error) {
 	if err != nil {
 		return placement{}, err
 	}
-	perHost := kind.chipsPerHost
+	perHost, label := kind.chipsPerHost, kind.slice
 	if chips <= kind.singleHost {
-		perHost = chips
+		perHost, label = chips, kind.device
 	}
 	if spec.DevicesPerWorker != nil {
 		perHost = *spec.DevicesPerWorker
@@ -97,7 +95,7 @@ func placeTPU(spec v1alpha1.AcceleratorSpec) (placement, error) {
 	}
 	p := devicePlacement(spec, resourceTPU, perHost)
 	p.hosts = chips / perHost
-	p.nodeSelector = map[string]string{labelGKETPU: kind.accelerator, labelGKETopology: spec.Topology}
+	p.nodeSelector = map[string]string{labelGKETPU: label, labelGKETopology: spec.Topology}
 	return p, nil
 }
 
@@ -117,6 +115,7 @@ func devicePlacement(spec v1alpha1.AcceleratorSpec, name string, count int32) pl
 			corev1.ResourceName(name): *resource.NewQuantity(int64(count), resource.DecimalSI),
 		},
 		tolerations: tolerations,
+		perHost:     count,
 		hosts:       1,
 	}
 }

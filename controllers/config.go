@@ -155,6 +155,9 @@ func fixed(run *v1alpha1.SimCLRRun, image string, version int32) (*v1alpha1.SimC
 	resources := containerResources(&f.Spec, where.devices)
 	f.Spec.Suspend = nil
 	f.Spec.Template.Resources = &resources
+	if where.perHost > 0 {
+		f.Spec.Accelerator.DevicesPerWorker = &where.perHost
+	}
 	f.Status = v1alpha1.SimCLRRunStatus{Image: image, Threads: threadsOf(resources), ContractVersion: version}
 	return f, nil
 }

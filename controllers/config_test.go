@@ -1,8 +1,12 @@
 package controllers
 
 import (
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/utils/ptr"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	wrap "github.com/simclr-operator/simclr-operator/controllers/testing"
@@ -43,6 +47,40 @@ func TestAdoptedImage(t *testing.T) {
 			}
 			if adopted.Status.Image != tc.want {
 				t.Errorf("image %s, want %s", adopted.Status.Image, tc.want)
+			}
+		})
+	}
+}
+
+func TestDevicesOfAWorker(t *testing.T) {
+	tpu := func(topology string) v1alpha1.AcceleratorSpec {
+		return v1alpha1.AcceleratorSpec{Type: v1alpha1.TPU, Generation: "v6e", Topology: topology}
+	}
+	for name, tc := range map[string]struct {
+		accelerator v1alpha1.AcceleratorSpec
+		want        *int32
+		wantErr     string
+	}{
+		"CPU":         {accelerator: v1alpha1.AcceleratorSpec{Type: v1alpha1.CPU}},
+		"a GPU":       {accelerator: v1alpha1.AcceleratorSpec{Type: v1alpha1.NvidiaGPU}, want: ptr.To(int32(1))},
+		"a TPU host":  {accelerator: tpu("2x4"), want: ptr.To(int32(8))},
+		"four hosts":  {accelerator: tpu("4x4"), wantErr: "needs 4 hosts"},
+		"no topology": {accelerator: tpu("0x2"), wantErr: "accelerator.topology"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			run := wrap.MakeRun("ns", "run").UID("uid").Accelerator(tc.accelerator).Obj()
+			config, err := (&Reconciler{}).resolve(t.Context(), newScope(run, time.Unix(0, 0)))
+			if tc.wantErr != "" {
+				if blocked := blocking(err); blocked == nil || blocked.reason != reasonInvalidSpec || !strings.Contains(blocked.message, tc.wantErr) {
+					t.Errorf("error %v, want InvalidSpec with %q", err, tc.wantErr)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tc.want, config.Spec.Accelerator.DevicesPerWorker); diff != "" {
+				t.Errorf("devicesPerWorker (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -15,7 +15,11 @@ import (
 // jobFor makes the second attempt at a run's pretrain stage.
 func jobFor(t *testing.T, w *wrap.RunWrapper, l ledger, claims ...string) *batchv1.Job {
 	t.Helper()
-	config, err := fixed(w.UID("uid").Obj(), "image:1", 1)
+	resolved, err := v1alpha1.Resolve(w.UID("uid").Obj())
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := fixed(resolved, "image:1", 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,6 @@ package v1alpha1
 
 import (
 	"fmt"
-	"strconv"
-	"strings"
 
 	"k8s.io/apimachinery/pkg/api/resource"
 )
@@ -13,8 +11,8 @@ import (
 const cifarSize = 32
 
 // Resolve is a copy of a run with every default: the schema's, and those that depend on other fields. It
-// is a pure function. What is only known with the data stays unset: the batch sizes of linear evaluation
-// and finetuning are the run's, or all images where they are fewer. An error names the field and the fix.
+// is a pure function. What others know stays unset: the batch sizes of linear evaluation and finetuning
+// are the run's, or all images where they are fewer; the chips of a TPU host follow from the placement. An error names the field and the fix.
 func Resolve(run *SimCLRRun) (*SimCLRRun, error) {
 	r := run.DeepCopy()
 	SetDefaults(r)
@@ -38,8 +36,8 @@ func Resolve(run *SimCLRRun) (*SimCLRRun, error) {
 			return nil, err
 		}
 	}
-	if err := s.Accelerator.resolve(); err != nil {
-		return nil, err
+	if s.Accelerator.Type == NvidiaGPU {
+		fillPointer(&s.Accelerator.DevicesPerWorker, 1)
 	}
 	s.Output.resolve()
 	return r, nil
@@ -134,25 +132,6 @@ func (f *FinetuningSpec) resolve() error {
 	fillPointer(&f.Epochs, epochs)
 	fillPointer(&f.LearningRate, "0.05")
 	fillPointer(&f.WeightDecay, "0")
-	return nil
-}
-
-// resolve fills the devices of a worker.
-func (a *AcceleratorSpec) resolve() error {
-	switch a.Type {
-	case NvidiaGPU:
-		fillPointer(&a.DevicesPerWorker, 1)
-	case TPU:
-		chips := int32(1)
-		for _, side := range strings.Split(a.Topology, "x") {
-			n, err := strconv.ParseInt(side, 10, 8)
-			if err != nil || n < 1 {
-				return fmt.Errorf("accelerator.topology %q: name one of a single host, such as 2x2 or 2x2x1", a.Topology)
-			}
-			chips *= int32(n)
-		}
-		fillPointer(&a.DevicesPerWorker, chips)
-	}
 	return nil
 }
 

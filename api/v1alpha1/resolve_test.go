@@ -157,7 +157,7 @@ func TestResolvePlatform(t *testing.T) {
 	}{
 		"CPU":            {SimCLRRunSpec{}, nil, "10Gi Retain"},
 		"GPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: NvidiaGPU}}, ptr.To(int32(1)), "10Gi Retain"},
-		"TPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: TPU, Generation: "v5p", Topology: "2x2x1"}}, ptr.To(int32(4)), "10Gi Retain"},
+		"TPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: TPU, Generation: "v5p", Topology: "2x2x1"}}, nil, "10Gi Retain"},
 		"existing claim": {SimCLRRunSpec{Output: OutputSpec{ExistingClaim: "mine"}}, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,7 +185,6 @@ func TestResolveErrors(t *testing.T) {
 		want string
 	}{
 		"fraction": {SimCLRRunSpec{Finetuning: []FinetuningSpec{{Name: "few", LabelFraction: "half"}}}, "finetuning[few].labelFraction"},
-		"topology": {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: TPU, Topology: "0x2"}}, "accelerator.topology"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Resolve(&SimCLRRun{Spec: tc.spec}); err == nil || !strings.Contains(err.Error(), tc.want) {
