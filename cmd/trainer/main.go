@@ -13,6 +13,7 @@ import (
 )
 
 func main() {
+	waitAsleep()
 	os.Exit(execute(os.Args[1:]))
 }
 
@@ -48,6 +49,8 @@ does the same for all stages of a file, and can be stopped and called again.`,
 		Args:          cobra.ArbitraryArgs, // RunE refuses them with the contract's exit code
 		SilenceUsage:  true,
 		SilenceErrors: true,
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.RunE = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
