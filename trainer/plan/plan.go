@@ -134,12 +134,32 @@ func (s Stage) CheckMemory(available int64) error {
 	if s.MemoryBytes <= available {
 		return nil
 	}
-	if s.perImage == 0 || available <= s.fixedBytes+2*s.perImage {
-		return contract.UserErrorf("OutOfMemory", "stage %s needs about %s of memory and %s are there; set encoder.widthMultiplier or dataset.imageSize lower, or give the worker more (template.resources)",
-			s.Name, bytes(s.MemoryBytes), bytes(available))
+	return s.OutOfMemory(available)
+}
+
+// OutOfMemory is the user error of a stage that has so much memory and needs more. Unit: bytes.
+func (s Stage) OutOfMemory(available int64) error {
+	need := "about " + bytes(s.MemoryBytes) + " of memory and " + bytes(available) + " are there"
+	if s.MemoryBytes <= available {
+		need = "more memory than the " + bytes(available) + " that are there"
 	}
-	return contract.UserErrorf("OutOfMemory", "%s %d: a step of stage %s needs about %s of memory and %s are there; set it to at most %d, or give the worker more (template.resources)",
-		s.batchField, s.Batch, s.Name, bytes(s.MemoryBytes), bytes(available), (available-s.fixedBytes)/s.perImage)
+	fits := s.fits(available)
+	if fits < 2 {
+		return contract.UserErrorf("OutOfMemory", "stage %s needs %s; set encoder.widthMultiplier or dataset.imageSize lower, or give the worker more (template.resources)", s.Name, need)
+	}
+	return contract.UserErrorf("OutOfMemory", "%s %d: a step of stage %s needs %s; set it to at most %d, or give the worker more (template.resources)",
+		s.batchField, s.Batch, s.Name, need, fits)
+}
+
+// fits is the largest batch for so much memory by the estimate; half of what failed where that is too low.
+func (s Stage) fits(available int64) int {
+	switch {
+	case s.perImage == 0:
+		return 0
+	case s.MemoryBytes <= available:
+		return s.Batch / 2
+	}
+	return int((available - s.fixedBytes) / s.perImage)
 }
 
 // bytes for a person.

@@ -270,6 +270,10 @@ func TestCheckMemoryNamesTheBatchThatFits(t *testing.T) {
 			t.Errorf("batch size %d: %v", tc.batch, err)
 		}
 	}
+	// a step that failed although the estimate is lower
+	if err := s.OutOfMemory(s.MemoryBytes + 1); err == nil || !strings.Contains(err.Error(), "batchSize 256: a step of stage pretrain needs more memory than") || !strings.Contains(err.Error(), "at most 128,") {
+		t.Errorf("got %v", err)
+	}
 	if err := s.CheckMemory(1 << 20); err == nil || !strings.Contains(err.Error(), "widthMultiplier") {
 		t.Errorf("where nothing fits: %v", err)
 	}

@@ -52,11 +52,13 @@ func newEngine(name string, accelerator v1alpha1.AcceleratorType, threads int) (
 	return e, environment, nil
 }
 
-// compiled gives a compiler's error the contract's code: memory that is not there is the user's to mend.
-func (r *runner) compiled(err error) error {
+// fitting gives an engine's error the contract's code: memory that is not there is the user's to mend, by
+// the batch size that fits what there was.
+func (r *runner) fitting(err error) error {
 	var memory *cpu.OutOfMemoryError
 	if errors.As(err, &memory) {
-		return contract.UserErrorf("OutOfMemory", "stage %s, %d images a step: %w; set its batchSize lower", r.Stage, r.stage.Batch, err)
+		r.Log.Error("out of memory", "error", err.Error())
+		return r.stage.OutOfMemory(memory.Had)
 	}
 	return err
 }

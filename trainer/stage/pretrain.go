@@ -45,7 +45,7 @@ func (r *runner) train(ctx context.Context) (encoder []safetensors.Tensor, loss 
 		Optimizer: optimizer.Config{Kind: p.Optimizer, Momentum: pretrainMomentum, WeightDecay: p.WeightDecay.MustFloat()},
 	}, collective.Single{})
 	if err != nil {
-		return nil, 0, r.compiled(err)
+		return nil, 0, r.fitting(err)
 	}
 	defer s.Close()
 	views, err := r.data.views(r.stage.Batch)
@@ -60,7 +60,7 @@ func (r *runner) train(ctx context.Context) (encoder []safetensors.Tensor, loss 
 		}),
 	})
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, r.fitting(err)
 	}
 	encoder, err = s.Encoder(r.stage.TotalSteps)
 	return encoder, loss, err
@@ -153,7 +153,7 @@ func (r *runner) finish(ctx context.Context, results *v1alpha1.Results, ts []saf
 func (r *runner) features(ctx context.Context, encoder []safetensors.Tensor) (train, test evaluate.Matrix, err error) {
 	f, err := evaluate.NewInference(r.engine, r.model, 0)
 	if err != nil {
-		return train, test, r.compiled(err)
+		return train, test, r.fitting(err)
 	}
 	defer f.Close()
 	if err := weights.SetEncoder(r.model, encoder, f.Set); err != nil {

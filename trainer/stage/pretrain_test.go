@@ -1,18 +1,22 @@
 package stage
 
 import (
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"k8s.io/utils/ptr"
 
+	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
 )
 
 // folder is an ImageFolder of 8 training and 4 test images in two classes.
@@ -46,6 +50,15 @@ func folder(t *testing.T) string {
 	return root
 }
 
+// tiny is a run of such images that takes a second.
+func tiny(t *testing.T) *v1alpha1.SimCLRRun {
+	return resolved(t, func(s *v1alpha1.SimCLRRunSpec) {
+		s.Dataset = v1alpha1.DatasetSpec{URI: "pvc://images", Format: v1alpha1.FormatImageFolder, ImageSize: ptr.To(int32(8))}
+		s.Encoder = v1alpha1.EncoderSpec{Depth: 18, WidthMultiplier: "0.05"}
+		s.BatchSize, s.Pretraining.Epochs, s.KNN.Neighbors = 4, ptr.To(int32(1)), 2
+	})
+}
+
 // counted is an engine that counts what is compiled and not closed.
 type counted struct {
 	engine.Engine
@@ -72,14 +85,33 @@ func (x countedExecutable) Close() error {
 	return x.Executable.Close()
 }
 
+// starved is an engine that has no memory.
+type starved struct{ engine.Engine }
+
+func (starved) Compile(engine.Program) (engine.Executable, error) {
+	return nil, &cpu.OutOfMemoryError{Bytes: 1 << 40, Had: 16 << 20}
+}
+
+// The user is told the batch size that fits.
+func TestOutOfMemoryNamesTheBatchThatFits(t *testing.T) {
+	o, hash := optionsOf(t, tiny(t), v1alpha1.StagePretrain)
+	o.Data.Directory = folder(t)
+	r, err := open(t.Context(), o, hash)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.close()
+	r.engine = starved{r.engine}
+	_, err = r.dispatch(t.Context())
+	var e *contract.Error
+	if !errors.As(err, &e) || e.Code != contract.ExitUserError || e.Reason != "OutOfMemory" || !strings.Contains(err.Error(), "batchSize 4") || !strings.Contains(err.Error(), "at most 2,") {
+		t.Errorf("got %v", err)
+	}
+}
+
 // The training step's memory is free before kNN compiles its own: network and NT-Xent are the most there is.
 func TestPretrainingFreesItsMemoryBeforeKNN(t *testing.T) {
-	run := resolved(t, func(s *v1alpha1.SimCLRRunSpec) {
-		s.Dataset = v1alpha1.DatasetSpec{URI: "pvc://images", Format: v1alpha1.FormatImageFolder, ImageSize: ptr.To(int32(8))}
-		s.Encoder = v1alpha1.EncoderSpec{Depth: 18, WidthMultiplier: "0.05"}
-		s.BatchSize, s.Pretraining.Epochs, s.KNN.Neighbors = 4, ptr.To(int32(1)), 2
-	})
-	o, hash := optionsOf(t, run, v1alpha1.StagePretrain)
+	o, hash := optionsOf(t, tiny(t), v1alpha1.StagePretrain)
 	o.Data.Directory = folder(t)
 	r, err := open(t.Context(), o, hash)
 	if err != nil {

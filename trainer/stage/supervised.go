@@ -103,7 +103,7 @@ func (r *runner) supervised(ctx context.Context, c evaluate.ClassifierConfig, im
 	c.Model, c.Batch, c.Classes, c.Seed = r.model, r.stage.Batch, r.data.classes(), *r.spec.Pretraining.Seed
 	t, err := evaluate.NewClassifier(r.engine, c)
 	if err != nil {
-		return none, r.compiled(err)
+		return none, r.fitting(err)
 	}
 	defer t.Close()
 	before, err := t.EncoderHash()
@@ -122,7 +122,7 @@ func (r *runner) supervised(ctx context.Context, c evaluate.ClassifierConfig, im
 		}),
 	})
 	if err != nil {
-		return none, err
+		return none, r.fitting(err)
 	}
 	if c.Frozen {
 		if err := t.CheckFrozen(before); err != nil {
@@ -133,5 +133,5 @@ func (r *runner) supervised(ctx context.Context, c evaluate.ClassifierConfig, im
 	test := r.data.labelledTest()
 	r.Tracker.Begin(report.Evaluating, int64(test.Data.Len()))
 	a, err := t.Accuracy(ctx, test, func(n int) { r.Tracker.Advance(int64(n)) })
-	return a, r.compiled(err)
+	return a, r.fitting(err)
 }

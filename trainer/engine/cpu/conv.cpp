@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <string>
 
 #include "shim.h"
@@ -15,6 +16,13 @@ using tag = memory::format_tag;
 
 namespace {
 thread_local std::string error_text;
+thread_local bool error_of_memory;
+
+int failed(const std::string &what, bool of_memory) {
+  error_text = what;
+  error_of_memory = of_memory;
+  return 1;
+}
 
 engine &cpu() {
   static engine e(engine::kind::cpu, 0);
@@ -29,9 +37,12 @@ template <class F> int guarded(F f) {
   try {
     f();
     return 0;
+  } catch (const error &e) {
+    return failed(e.what(), e.status == dnnl_out_of_memory);
+  } catch (const std::bad_alloc &e) {
+    return failed(e.what(), true);
   } catch (const std::exception &e) {
-    error_text = e.what();
-    return 1;
+    return failed(e.what(), false);
   }
 }
 
@@ -123,6 +134,7 @@ struct Conv {
 
 extern "C" {
 const char *last_error(void) { return error_text.c_str(); }
+int out_of_memory(void) { return error_of_memory; }
 
 int engine_init(int threads) {
   return guarded([&] {
@@ -175,7 +187,6 @@ int conv_backward_weights(void *p, const float *x, const float *dy, float *dw) {
 
 int gemm(int ta, int tb, long m, long n, long k, const float *a, const float *b, float beta, float *c) {
   const auto s = dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.f, a, ta ? m : k, b, tb ? k : n, beta, c, n);
-  if (s != dnnl_success) error_text = "dnnl_sgemm failed with status " + std::to_string(s);
-  return s != dnnl_success;
+  return s == dnnl_success ? 0 : failed("dnnl_sgemm failed with status " + std::to_string(s), s == dnnl_out_of_memory);
 }
 }

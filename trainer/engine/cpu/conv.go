@@ -6,7 +6,6 @@ package cpu
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"unsafe"
 
@@ -25,7 +24,7 @@ func (l *lowering) primitive(k convKey) (unsafe.Pointer, error) {
 	c := func(i int) C.int { return C.int(i) }
 	p := C.conv_new(c(k.n), c(k.c), c(k.h), c(k.w), c(k.o), c(k.k), c(k.stride), c(k.pad), c(k.src), c(k.dst))
 	if p == nil {
-		return nil, errors.New(C.GoString(C.last_error()))
+		return nil, lastError()
 	}
 	l.x.convs[k] = p
 	return p, nil

@@ -45,7 +45,11 @@ func New(threads int) (*Engine, error) {
 	}
 	e := &Engine{threads: threads, jobs: make(chan func())}
 	go e.serve()
-	return e, e.do(func() error { return status(C.engine_init(C.int(threads))) })
+	if err := e.do(func() error { return status(C.engine_init(C.int(threads))) }); err != nil {
+		_ = e.Close() // ends its thread
+		return nil, err
+	}
+	return e, nil
 }
 
 func (e *Engine) serve() {
@@ -85,7 +89,8 @@ func (e *Engine) Compile(p engine.Program) (engine.Executable, error) {
 	})
 	if err != nil {
 		if x != nil {
-			_ = x.Close()
+			err = x.had(err)
+			_ = x.Close() // err is what went wrong
 		}
 		return nil, err
 	}
@@ -93,16 +98,30 @@ func (e *Engine) Compile(p engine.Program) (engine.Executable, error) {
 }
 
 // OutOfMemoryError is memory that could not be had.
-type OutOfMemoryError struct{ Bytes int64 }
+type OutOfMemoryError struct {
+	Bytes int64 // that were wanted; 0: not known, oneDNN wanted them
+	Had   int64 // bytes that the program had got before
+}
 
-// Error names the amount.
+// Error names the amounts.
 func (e *OutOfMemoryError) Error() string {
-	return fmt.Sprintf("out of memory: %d MiB more were wanted for the step's values", e.Bytes>>20)
+	wanted := "oneDNN wanted more"
+	if e.Bytes > 0 {
+		wanted = fmt.Sprintf("%d MiB more were wanted", e.Bytes>>20)
+	}
+	return fmt.Sprintf("out of memory: %s for the step's values, beside %d MiB", wanted, e.Had>>20)
 }
 
 func status(code C.int) error {
 	if code == 0 {
 		return nil
+	}
+	return lastError()
+}
+
+func lastError() error {
+	if C.out_of_memory() != 0 {
+		return &OutOfMemoryError{}
 	}
 	return errors.New(C.GoString(C.last_error()))
 }

@@ -6,6 +6,7 @@ package cpu
 import "C"
 
 import (
+	"errors"
 	"fmt"
 	"unsafe"
 
@@ -57,7 +58,7 @@ type executable struct {
 	buffers   []*buffer
 	// scratch of the channel kernels
 	sums    *buffer // doubles
-	vectors *buffer // three vectors of channels
+	vectors *buffer // five vectors of channels
 	widest  int
 }
 
@@ -79,7 +80,7 @@ func (x *executable) Run(segment int, feeds ...engine.Tensor) ([]engine.Tensor, 
 		return nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, x.had(err)
 	}
 	out := make([]engine.Tensor, len(x.fetches[segment]))
 	for i, v := range x.fetches[segment] {
@@ -134,6 +135,15 @@ func (x *executable) Bytes() int64 {
 		n += 4 * int64(b.cap)
 	}
 	return n
+}
+
+// had notes in an error of memory how much there was.
+func (x *executable) had(err error) error {
+	var memory *OutOfMemoryError
+	if errors.As(err, &memory) {
+		memory.Had = x.Bytes()
+	}
+	return err
 }
 
 func (x *executable) allocate(floats int) (*buffer, error) {

@@ -13,6 +13,7 @@ typedef struct {
 
 // engine
 const char *last_error(void);
+int out_of_memory(void);             // is what the last error was
 int engine_init(int threads);        // on the thread that will run everything
 int preferred_block(int channels);   // layout that oneDNN computes with
 const char *isa_name(void);
