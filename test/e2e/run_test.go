@@ -35,7 +35,7 @@ spec:
   dataset: {name: fashion-mnist, limit: 2000}
   encoder: {widthMultiplier: "0.125"}
   batchSize: 100
-  pretraining: {epochs: 6}
+  pretraining: {epochs: 4}
   linearEvaluation: {method: LBFGS, maxIterations: 50}
   finetuning:
     - {name: five-percent, labelFraction: "0.05", epochs: 3}
