@@ -58,6 +58,9 @@ default. A known dataset is not downloaded for it: its numbers are known.`,
 			if err := claims(&run.Spec, from, ""); err != nil {
 				return err
 			}
+			if from.Cache == "" {
+				from.Cache = cacheDir()
+			}
 			p, err := stage.Plan(c.Context(), run, from, defaultThreads())
 			if err != nil {
 				return err

@@ -33,7 +33,7 @@ func envNumber(name string, otherwise int) (int, error) {
 func defaultThreads() int { return runtime.GOMAXPROCS(0) }
 
 // cacheDir is where known datasets are downloaded to: the user's cache, or the temporary directory
-// where there is none, as in a pod.
+// where there is none, as in a pod. It makes the former: call it where something is downloaded.
 func cacheDir() string {
 	base, err := os.UserCacheDir()
 	if err != nil || os.MkdirAll(filepath.Join(base, "simclr"), 0o755) != nil {

@@ -62,7 +62,7 @@ func dataFlags(c *cobra.Command, d *stage.Sources) {
 	c.Flags().StringVar(&d.Directory, "dataset", "", "directory of the dataset's files, instead of its uri or download")
 	c.Flags().StringVar(&d.EvaluationDirectory, "evaluation-dataset", "", "directory of evaluation.dataset's files")
 	c.Flags().StringVar(&d.Mirror, "dataset-mirror", os.Getenv(contract.EnvDatasetMirror), "base URL of known datasets, <mirror>/<name>/<file>")
-	c.Flags().StringVar(&d.Cache, "cache", cacheDir(), "directory of downloads")
+	c.Flags().StringVar(&d.Cache, "cache", "", "directory of downloads (default: simclr/datasets in the user's cache)")
 }
 
 // runAll runs every stage that is not done.
@@ -79,6 +79,9 @@ func runAll(ctx context.Context, out io.Writer, f runFlags) error {
 	run, err := load(f.file)
 	if err != nil {
 		return err
+	}
+	if f.data.Cache == "" {
+		f.data.Cache = cacheDir()
 	}
 	f.logTo = io.Discard
 	if f.log != "" {
