@@ -48,7 +48,7 @@ func processTime() float64 {
 }
 
 // noise is an image whose neighbouring pixels differ much, by the linear congruential generator of
-// testdata/pillow.py.
+// testdata/reference.py.
 func noise(w, h int) dataset.Image {
 	img := dataset.Image{W: w, H: h, Pix: make([]uint8, 3*w*h)}
 	x := uint32(1)

@@ -32,7 +32,7 @@ type Config struct {
 // Crop is the random resized crop. Off: the central square of CenterFraction.
 type Crop struct {
 	On                 bool
-	MinScale, MaxScale float64 // share of the image's area
+	MinScale, MaxScale float64 // share of the image's area, uniform
 	MinRatio, MaxRatio float64 // width over height, log-uniform
 	Filter             Filter  // also of the resize without a crop
 }
@@ -100,7 +100,7 @@ func FromSpec(size int, a *v1alpha1.AugmentationsSpec) (Config, error) {
 		{"gaussianBlur.maxSigma", blur.MaxSigma, &c.Blur.MaxSigma},
 	} {
 		if n.from == nil {
-			continue // Default's is the API's
+			continue // a resolved spec sets all that is on; 4/3 is there "1.3333"
 		}
 		v, err := n.from.Float()
 		if err != nil {

@@ -50,7 +50,7 @@ func (s *Store) Load() (*State, []string, error) {
 			continue
 		}
 		warnings = append(append(warnings, s.pointer(step)...), s.o.Environment.differences(c)...)
-		return &State{Step: c.Step, Epoch: c.Epoch, Batch: c.Batch, Random: c.Random, Extra: c.Extra, Tensors: c.tensors}, warnings, nil
+		return &State{Step: c.Step, Epoch: c.Epoch, Batch: c.Batch, Extra: c.Extra, Tensors: c.tensors}, warnings, nil
 	}
 	return nil, warnings, nil
 }

@@ -25,7 +25,6 @@ type manifest struct {
 	Epoch         int32           `json:"epoch"`
 	Batch         int64           `json:"batch"`
 	Environment   Environment     `json:"environment"`
-	Random        []byte          `json:"random,omitempty"`
 	Extra         json.RawMessage `json:"extra,omitempty"`
 	StateSHA256   string          `json:"stateSHA256"`
 }
@@ -78,7 +77,7 @@ func (s *Store) write(dir string, st State) error {
 	body, err := json.Marshal(manifest{
 		SchemaVersion: schemaVersion, Stage: s.stage, Attempt: s.o.Attempt, ConfigHash: s.o.ConfigHash,
 		Step: st.Step, Epoch: st.Epoch, Batch: st.Batch, Environment: s.o.Environment,
-		Random: st.Random, Extra: st.Extra, StateSHA256: sum,
+		Extra: st.Extra, StateSHA256: sum,
 	})
 	if err != nil {
 		return err

@@ -30,13 +30,13 @@ type Options struct {
 	Environment Environment
 }
 
-// State is all that training goes on from.
+// State is all that training goes on from. There is no state of random generators: all randomness follows
+// from the seed and counters, epoch, image and view.
 type State struct {
 	Step  int64 // steps that are done
 	Epoch int32 // of the next step, from 0
 	Batch int64 // of the next step within its epoch, from 0
-	// Random is the random generators' state, Extra what else is small; both are the caller's.
-	Random  []byte
+	// Extra is what else is small; it is the caller's.
 	Extra   json.RawMessage
 	Tensors []safetensors.Tensor
 }

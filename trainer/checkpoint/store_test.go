@@ -23,7 +23,7 @@ func options(attempt int32) Options {
 func state(step int64) State {
 	return State{
 		Step: step, Epoch: int32(step / 10), Batch: step % 10,
-		Random: []byte{1, 2, byte(step)}, Extra: json.RawMessage(`{"loss":5.25}`),
+		Extra: json.RawMessage(`{"loss":5.25}`),
 		Tensors: []safetensors.Tensor{
 			{Name: "conv1.weight", Shape: []int{2, 3}, Data: []float32{1, 2, 3, 4, 5, float32(step)}},
 			{Name: "momentum:conv1.weight", Shape: []int{1}, Data: []float32{-float32(step)}},

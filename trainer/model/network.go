@@ -21,7 +21,7 @@ type Parameter struct {
 	node  *gorgonia.Node
 }
 
-// Statistics are a batch norm's running mean and biased-corrected variance, a variable of shape (2, C)
+// Statistics are a batch norm's running mean and bias-corrected variance, a variable of shape (2, C)
 // named <layer>.running.
 type Statistics struct {
 	Name     string // of the batch norm layer
