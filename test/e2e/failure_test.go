@@ -42,11 +42,11 @@ func TestUserError(t *testing.T) {
 			change: func(r *v1alpha1.SimCLRRun) { r.Spec.Dataset.Limit, r.Spec.BatchSize = nil, 50000 },
 			want:   []string{"batchSize", "memory"},
 		},
-		"missing directory": {
+		"a claim that nobody made readable": {
 			change: func(r *v1alpha1.SimCLRRun) {
-				r.Spec.Dataset = v1alpha1.DatasetSpec{URI: "pvc://data/nothing", Format: v1alpha1.FormatImageFolder}
+				r.Spec.Dataset = v1alpha1.DatasetSpec{URI: "pvc://data/images", Format: v1alpha1.FormatImageFolder}
 			},
-			want: []string{"nothing", "does not exist"},
+			want: []string{"spec.dataset.uri", "uid 65532"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
