@@ -65,9 +65,9 @@ type polled struct {
 }
 
 // NewPoller makes a poller.
-func NewPoller(interval time.Duration, clock clock.WithTicker) *Poller {
+func NewPoller(interval time.Duration, c clock.WithTicker) *Poller {
 	return &Poller{
-		Interval: interval, Patience: 30 * time.Second, Clock: clock,
+		Interval: interval, Patience: 30 * time.Second, Clock: c,
 		client: &http.Client{
 			Timeout:       pollTimeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -78,7 +78,7 @@ func NewPoller(interval time.Duration, clock clock.WithTicker) *Poller {
 	}
 }
 
-// NeedLeaderElection: only the leader polls.
+// NeedLeaderElection is true: only the leader polls.
 func (p *Poller) NeedLeaderElection() bool { return true }
 
 // Watch polls a run's target from now on, instead of any other of that run.
@@ -176,7 +176,8 @@ func (p *Poller) ask(ctx context.Context, target Target) (contract.Progress, err
 	if err := json.Unmarshal(body, &progress); err != nil {
 		return progress, errors.New("/progress is not the contract's JSON")
 	}
-	return progress, checkProgress(&progress, target)
+	err = checkProgress(&progress, target)
+	return progress, err
 }
 
 // heard keeps an answer, or its absence, and wakes the reconciler where it is time to.
@@ -188,15 +189,16 @@ func (p *Poller) heard(run types.NamespacedName, entry *polled, progress contrac
 		return
 	}
 	now := p.Clock.Now()
-	turned := false
-	if err == nil {
+	var turned bool
+	switch {
+	case err == nil:
 		turned = entry.sample.Silence != "" || !entry.sample.Answered
 		entry.sample = Sample{Progress: progress, Answered: true}
 		entry.heard = now
-	} else if now.Sub(entry.heard) >= p.Patience {
+	case now.Sub(entry.heard) >= p.Patience:
 		turned = entry.sample.Silence == ""
 		entry.sample.Silence = clean(err.Error(), 256)
-	} else {
+	default:
 		return
 	}
 	if !turned && now.Sub(entry.woken) < p.Interval {

@@ -40,24 +40,30 @@ func main() {
 	threads := flag.String("threads", "2", "compute threads")
 	seeds := flag.Int64("seeds", 3, "how many seeds")
 	flag.Parse()
+	if err := measureAll(*output, *cifar, *fashion, *threads, *seeds); err != nil {
+		fmt.Fprintln(os.Stderr, "results:", err)
+		os.Exit(1)
+	}
+}
 
+func measureAll(output, cifar, fashion, threads string, seeds int64) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	experiments := []experiment{
-		{"fashion-mnist", "hack/results/fashion-mnist.yaml", []string{"--dataset", *fashion}},
-		{"cifar10", "config/samples/cifar10-yardstick.yaml", []string{"--dataset", *cifar}},
+		{"fashion-mnist", "hack/results/fashion-mnist.yaml", []string{"--dataset", fashion}},
+		{"cifar10", "config/samples/cifar10-yardstick.yaml", []string{"--dataset", cifar}},
 	}
 	for _, e := range experiments {
-		e.args = append(e.args, "--threads", *threads)
-		if e.name == "cifar10" && *cifar == "" {
+		e.args = append(e.args, "--threads", threads)
+		if e.name == "cifar10" && cifar == "" {
 			fmt.Fprintln(os.Stderr, "results: cifar10 is left out, because --cifar10 names no directory")
 			continue
 		}
-		if err := e.measure(ctx, *output, *seeds); err != nil {
-			fmt.Fprintln(os.Stderr, "results:", err)
-			os.Exit(1)
+		if err := e.measure(ctx, output, seeds); err != nil {
+			return err
 		}
 	}
+	return nil
 }
 
 // measure runs the experiment where it has not been run, and prints its table.
@@ -103,7 +109,8 @@ func (e experiment) run(ctx context.Context, output string, seed int64, pretrain
 	if data, err = os.ReadFile(filepath.Join(dir, "results.json")); err != nil {
 		return results, err
 	}
-	return results, json.Unmarshal(data, &results)
+	err = json.Unmarshal(data, &results)
+	return results, err
 }
 
 // train resumes what was interrupted, and ends at once where the run is done.
@@ -124,8 +131,7 @@ func (e experiment) train(ctx context.Context, dir string, run v1alpha1.SimCLRRu
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C once, from us: a second ends it without a checkpoint
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
-		var missing *exec.Error
-		if errors.As(err, &missing) {
+		if _, ok := errors.AsType[*exec.Error](err); ok {
 			return fmt.Errorf("%w (make build)", err)
 		}
 		return err

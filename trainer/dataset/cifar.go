@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -133,7 +134,7 @@ func (c *cifar) readArchive(archive string) error {
 	if err != nil {
 		return invalid(archive, err, fix)
 	}
-	for _, name := range sortedKeys(files) {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		c.records = append(c.records, files[name]...)
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
@@ -52,7 +51,10 @@ func openFolder(ctx context.Context, dir string, limit int, o Options) (*Set, er
 	for _, k := range keep {
 		s.files, s.labels = append(s.files, files[k]), append(s.labels, labels[k])
 	}
-	return s, s.decodeAll(ctx, o)
+	if err := s.decodeAll(ctx, o); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // splitFolder is the folder of a split and its class folders.
@@ -87,7 +89,10 @@ func openImages(ctx context.Context, dir string, limit int, o Options) (*Set, er
 		return nil, err
 	}
 	s := &Set{files: files[:len(keep)], labels: noLabels(len(keep))}
-	return s, s.decodeAll(ctx, o)
+	if err := s.decodeAll(ctx, o); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // subfolders of dir, sorted; hidden ones (lost+found of a new volume, too) are not classes.
@@ -134,13 +139,4 @@ func imageFiles(dir string) ([]string, error) {
 		}
 	}
 	return files, nil
-}
-
-func sortedKeys[V any](m map[string]V) []string {
-	var keys []string
-	for k := range m {
-		keys = append(keys, k)
-	}
-	sort.Strings(keys)
-	return keys
 }

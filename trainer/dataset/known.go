@@ -1,7 +1,8 @@
 package dataset
 
 import (
-	"sort"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
@@ -84,11 +85,7 @@ var cifarArchive = remoteFile{name: cifarArchiveName, size: 170052171, sha256: "
 func lookUp(name, field string) (known, error) {
 	k, ok := knownDatasets[name]
 	if !ok {
-		var names []string
-		for n := range knownDatasets {
-			names = append(names, n)
-		}
-		sort.Strings(names)
+		names := slices.Sorted(maps.Keys(knownDatasets))
 		return known{}, contract.UserErrorf("UnknownDataset", "%s.name %q is not known; set it to %s, or set uri and format", field, name, strings.Join(names, " or "))
 	}
 	return k, nil
