@@ -6,7 +6,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/utils/ptr"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
@@ -35,7 +34,7 @@ func TestPlace(t *testing.T) {
 			want: placed{"nvidia.com/gpu", 1, nil, "nvidia.com/gpu", 1},
 		},
 		"a product of GPU feature discovery": {
-			spec: v1alpha1.AcceleratorSpec{Type: "NvidiaGPU", DevicesPerWorker: ptr.To(int32(8)), Product: "NVIDIA-H200"},
+			spec: v1alpha1.AcceleratorSpec{Type: "NvidiaGPU", DevicesPerWorker: new(int32(8)), Product: "NVIDIA-H200"},
 			want: placed{"nvidia.com/gpu", 8, map[string]string{"nvidia.com/gpu.product": "NVIDIA-H200"}, "nvidia.com/gpu", 1},
 		},
 		"a product of GKE": {
@@ -97,7 +96,7 @@ func TestPlace(t *testing.T) {
 		"no generation": {spec: v1alpha1.AcceleratorSpec{Type: "TPU"}, wantErr: "accelerator.generation"},
 		"no topology":   {spec: v1alpha1.AcceleratorSpec{Type: "TPU", Generation: "v4", Topology: "0x2"}, wantErr: "accelerator.topology"},
 		"does not divide": {
-			spec:    v1alpha1.AcceleratorSpec{Type: "TPU", Generation: "v6e", Topology: "2x2", DevicesPerWorker: ptr.To(int32(3))},
+			spec:    v1alpha1.AcceleratorSpec{Type: "TPU", Generation: "v6e", Topology: "2x2", DevicesPerWorker: new(int32(3))},
 			wantErr: "does not divide",
 		},
 	} {

@@ -5,13 +5,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/utils/ptr"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
 func TestDecide(t *testing.T) {
-	device := outcome{kind: outcomeFailed, failure: v1alpha1.Failure{Node: "n2", ExitCode: ptr.To(int32(12))}}
+	device := outcome{kind: outcomeFailed, failure: v1alpha1.Failure{Node: "n2", ExitCode: new(int32(12))}}
 	for name, tc := range map[string]struct {
 		ledger      ledger
 		outcome     outcome

@@ -7,7 +7,6 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -34,11 +33,11 @@ func (r *Reconciler) job(s *scope, stage string, number int32, l ledger) (*batch
 			},
 		},
 		Spec: batchv1.JobSpec{
-			Parallelism:          ptr.To(int32(1)),
-			Completions:          ptr.To(int32(1)),
-			CompletionMode:       ptr.To(batchv1.IndexedCompletion),
-			BackoffLimit:         ptr.To(int32(0)),
-			PodReplacementPolicy: ptr.To(batchv1.Failed),
+			Parallelism:          new(int32(1)),
+			Completions:          new(int32(1)),
+			CompletionMode:       new(batchv1.IndexedCompletion),
+			BackoffLimit:         new(int32(0)),
+			PodReplacementPolicy: new(batchv1.Failed),
 			PodFailurePolicy:     podFailurePolicy(),
 			Template:             pod,
 		},
@@ -50,7 +49,7 @@ func (r *Reconciler) job(s *scope, stage string, number int32, l ledger) (*batch
 func podFailurePolicy() *batchv1.PodFailurePolicy {
 	onExit := func(action batchv1.PodFailurePolicyAction, codes ...int32) batchv1.PodFailurePolicyRule {
 		return batchv1.PodFailurePolicyRule{Action: action, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
-			ContainerName: ptr.To(ContainerName), Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: codes,
+			ContainerName: new(ContainerName), Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: codes,
 		}}
 	}
 	return &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{

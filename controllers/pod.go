@@ -10,7 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 )
@@ -44,21 +43,21 @@ func (r *Reconciler) podTemplate(s *scope, stage string, number int32, l ledger)
 		ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: t.Annotations},
 		Spec: corev1.PodSpec{
 			RestartPolicy:                 corev1.RestartPolicyNever,
-			TerminationGracePeriodSeconds: ptr.To(int64(gracePeriodSeconds)),
+			TerminationGracePeriodSeconds: new(int64(gracePeriodSeconds)),
 			ServiceAccountName:            t.ServiceAccountName,
-			AutomountServiceAccountToken:  ptr.To(false),
-			EnableServiceLinks:            ptr.To(false),
+			AutomountServiceAccountToken:  new(false),
+			EnableServiceLinks:            new(false),
 			PriorityClassName:             t.PriorityClassName,
 			ImagePullSecrets:              t.ImagePullSecrets,
 			NodeSelector:                  selector,
 			Affinity:                      avoidNodes(t.Affinity, l.avoid),
 			Tolerations:                   slices.Concat(where.tolerations, t.Tolerations),
 			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot:        ptr.To(true),
-				RunAsUser:           ptr.To(int64(podUser)),
-				RunAsGroup:          ptr.To(int64(podUser)),
-				FSGroup:             ptr.To(int64(podUser)),
-				FSGroupChangePolicy: ptr.To(corev1.FSGroupChangeOnRootMismatch),
+				RunAsNonRoot:        new(true),
+				RunAsUser:           new(int64(podUser)),
+				RunAsGroup:          new(int64(podUser)),
+				FSGroup:             new(int64(podUser)),
+				FSGroupChangePolicy: new(corev1.FSGroupChangeOnRootMismatch),
 				SeccompProfile:      &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
 			Volumes:    volumes,
@@ -80,8 +79,8 @@ func (r *Reconciler) container(s *scope, stage string, number int32, mounts []co
 		TerminationMessagePath:   contract.TerminationLog,
 		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 		SecurityContext: &corev1.SecurityContext{
-			AllowPrivilegeEscalation: ptr.To(false),
-			ReadOnlyRootFilesystem:   ptr.To(true),
+			AllowPrivilegeEscalation: new(false),
+			ReadOnlyRootFilesystem:   new(true),
 			Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 		},
 	}

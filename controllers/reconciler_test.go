@@ -17,7 +17,6 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/events"
 	testingclock "k8s.io/utils/clock/testing"
-	"k8s.io/utils/ptr"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -140,7 +139,7 @@ func TestAPodThatWentAfterItsEndWasNotedIsNotWaitedFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	run.Status.Stages[0].LastFailure = &v1alpha1.Failure{
-		Pod: "run-pretrain-1-0-abcde", ExitCode: ptr.To(int32(143)), Charge: "Uncharged", Time: &metav1.Time{Time: r.Clock.Now()},
+		Pod: "run-pretrain-1-0-abcde", ExitCode: new(int32(143)), Charge: "Uncharged", Time: &metav1.Time{Time: r.Clock.Now()},
 	}
 	if err := api.Status().Update(t.Context(), &run); err != nil {
 		t.Fatal(err)

@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/utils/ptr"
 )
 
 // protocol is what resolution decides by the size of the images.
@@ -69,23 +68,23 @@ func TestResolveProtocol(t *testing.T) {
 		"fashion-mnist": {SimCLRRunSpec{Dataset: DatasetSpec{Name: "fashion-mnist"}}, with(cifar(), func(p *protocol) { p.ImageSize = 28 })},
 		"IDX":           {SimCLRRunSpec{Dataset: DatasetSpec{URI: "pvc://c/d", Format: FormatIDX}}, with(cifar(), func(p *protocol) { p.ImageSize = 28 })},
 		"folder":        {SimCLRRunSpec{Dataset: folder}, cifar()},
-		"33 pixels": {SimCLRRunSpec{Dataset: DatasetSpec{URI: "pvc://c/d", Format: FormatImageFolder, ImageSize: ptr.To(int32(33))}},
+		"33 pixels": {SimCLRRunSpec{Dataset: DatasetSpec{URI: "pvc://c/d", Format: FormatImageFolder, ImageSize: new(int32(33))}},
 			imageNet(33)},
-		"ImageNet": {SimCLRRunSpec{Dataset: DatasetSpec{URI: "pvc://c/d", Format: FormatImageFolder, ImageSize: ptr.To(int32(224))}},
+		"ImageNet": {SimCLRRunSpec{Dataset: DatasetSpec{URI: "pvc://c/d", Format: FormatImageFolder, ImageSize: new(int32(224))}},
 			imageNet(224)},
 		"images without labels": {SimCLRRunSpec{Dataset: images}, with(cifar(), unlabelled)},
 		"labels unused": {SimCLRRunSpec{Dataset: DatasetSpec{Name: "cifar-10", Labels: LabelsNone}},
 			with(cifar(), unlabelled)},
 		"labels of evaluation.dataset": {SimCLRRunSpec{Dataset: images, Evaluation: &EvaluationSpec{Dataset: folder}}, cifar()},
-		"10 epochs": {SimCLRRunSpec{Dataset: folder, Pretraining: PretrainingSpec{Epochs: ptr.To(int32(10))}},
+		"10 epochs": {SimCLRRunSpec{Dataset: folder, Pretraining: PretrainingSpec{Epochs: new(int32(10))}},
 			with(cifar(), func(p *protocol) { p.Warmup = 1 })},
-		"9 epochs": {SimCLRRunSpec{Dataset: folder, Pretraining: PretrainingSpec{Epochs: ptr.To(int32(9))}},
+		"9 epochs": {SimCLRRunSpec{Dataset: folder, Pretraining: PretrainingSpec{Epochs: new(int32(9))}},
 			with(cifar(), func(p *protocol) { p.Warmup = 0 })},
-		"1000 epochs": {SimCLRRunSpec{Dataset: folder, Pretraining: PretrainingSpec{Epochs: ptr.To(int32(1000))}}, cifar()},
+		"1000 epochs": {SimCLRRunSpec{Dataset: folder, Pretraining: PretrainingSpec{Epochs: new(int32(1000))}}, cifar()},
 		"what is set stays": {SimCLRRunSpec{
 			Dataset: folder, KNN: KNNSpec{Mode: Disabled},
 			Augmentations: &AugmentationsSpec{GaussianBlur: &GaussianBlurSpec{Mode: Enabled}, HorizontalFlip: &HorizontalFlipSpec{Mode: Disabled}},
-			Pretraining:   PretrainingSpec{Temperature: ptr.To(Decimal("0.2")), WarmupEpochs: ptr.To(int32(3))},
+			Pretraining:   PretrainingSpec{Temperature: new(Decimal("0.2")), WarmupEpochs: new(int32(3))},
 		}, with(cifar(), func(p *protocol) {
 			p.KNN, p.Blur, p.Flip, p.Temperature, p.Warmup = Disabled, Enabled, Disabled, "0.2", 3
 		})},
@@ -143,7 +142,7 @@ func TestResolveStages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := LinearEvaluationSpec{Mode: Enabled, Method: LinearLBFGS, WeightDecay: ptr.To(Decimal("1e-4")), MaxIterations: ptr.To(int32(300))}
+	want := LinearEvaluationSpec{Mode: Enabled, Method: LinearLBFGS, WeightDecay: new(Decimal("1e-4")), MaxIterations: new(int32(300))}
 	if d := cmp.Diff(want, got.Spec.LinearEvaluation); d != "" {
 		t.Error(d)
 	}
@@ -156,7 +155,7 @@ func TestResolvePlatform(t *testing.T) {
 		wantClaim   string
 	}{
 		"CPU":            {SimCLRRunSpec{}, nil, "10Gi Retain"},
-		"GPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: NvidiaGPU}}, ptr.To(int32(1)), "10Gi Retain"},
+		"GPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: NvidiaGPU}}, new(int32(1)), "10Gi Retain"},
 		"TPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: TPU, Generation: "v5p", Topology: "2x2x1"}}, nil, "10Gi Retain"},
 		"existing claim": {SimCLRRunSpec{Output: OutputSpec{ExistingClaim: "mine"}}, nil, ""},
 	} {

@@ -9,7 +9,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -156,7 +155,7 @@ func (w *PodWrapper) Condition(kind corev1.PodConditionType, status corev1.Condi
 
 // Deleted at a time: when its grace period is over.
 func (w *PodWrapper) Deleted(at time.Time) *PodWrapper {
-	w.DeletionTimestamp = ptr.To(metav1.NewTime(at))
+	w.DeletionTimestamp = new(metav1.NewTime(at))
 	return w
 }
 

@@ -41,8 +41,7 @@ func (s *Store) Load() (*State, []string, error) {
 	var warnings []string
 	for _, step := range steps {
 		c, err := s.read(step)
-		var coded *contract.Error
-		if errors.As(err, &coded) {
+		if _, ok := errors.AsType[*contract.Error](err); ok {
 			return nil, warnings, err
 		}
 		if err != nil {

@@ -127,8 +127,7 @@ func (s *Store) promote(tmp string, step int64) error {
 // damaged: a checkpoint is verified to be of no use. Where that cannot be told it is an error.
 func (s *Store) damaged(step int64) (bool, error) {
 	_, err := s.read(step)
-	var d damageError
-	if errors.As(err, &d) {
+	if _, ok := errors.AsType[damageError](err); ok {
 		return true, nil
 	}
 	return false, err

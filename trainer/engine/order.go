@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 )
@@ -48,8 +49,8 @@ func Order(p Program, s Segment) (gorgonia.Nodes, error) {
 	}
 	// the last fetch first: of gradients in the parameters' order that is the last layer's, so that each
 	// weight's gradient is taken while what it needs is still in memory
-	for i := len(roots) - 1; i >= 0; i-- {
-		if err := visit(roots[i]); err != nil {
+	for _, root := range slices.Backward(roots) {
+		if err := visit(root); err != nil {
 			return nil, err
 		}
 	}

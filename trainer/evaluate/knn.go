@@ -1,10 +1,11 @@
 package evaluate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
-	"sort"
+	"slices"
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
@@ -120,6 +121,6 @@ func nearest(values []float32, k int) []int {
 			down(0)
 		}
 	}
-	sort.Slice(heap, func(i, j int) bool { return before(heap[i], heap[j]) })
+	slices.SortFunc(heap, func(i, j int) int { return cmp.Or(cmp.Compare(values[j], values[i]), cmp.Compare(i, j)) })
 	return heap
 }

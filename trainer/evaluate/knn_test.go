@@ -1,11 +1,12 @@
 package evaluate
 
 import (
+	stdcmp "cmp"
 	"context"
 	"errors"
 	"math"
 	"math/rand/v2"
-	"sort"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -28,7 +29,7 @@ func naive(train Matrix, labels []int, test Matrix, k KNN) []int {
 		for j := range s {
 			s[j], order[j] = cosine(test.Row(i), train.Row(j)), j
 		}
-		sort.SliceStable(order, func(a, b int) bool { return s[order[a]] > s[order[b]] })
+		slices.SortStableFunc(order, func(a, b int) int { return stdcmp.Compare(s[b], s[a]) })
 		votes := make([]float64, k.Classes)
 		for _, j := range order[:min(k.Neighbors, len(order))] {
 			votes[labels[j]] += math.Exp(s[j] / k.Temperature)
@@ -97,7 +98,7 @@ func TestNearestAgainstSort(t *testing.T) {
 	for i := range want {
 		want[i] = i
 	}
-	sort.SliceStable(want, func(a, b int) bool { return values[want[a]] > values[want[b]] })
+	slices.SortStableFunc(want, func(a, b int) int { return stdcmp.Compare(values[b], values[a]) })
 	for _, k := range []int{1, 2, 3, 100, 500, 501, 600} {
 		if d := cmp.Diff(want[:min(k, len(want))], nearest(values, k)); d != "" {
 			t.Errorf("k %d: %s", k, d)

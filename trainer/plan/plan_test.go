@@ -13,24 +13,22 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
-func ptr[T any](v T) *T { return &v }
-
 // yardstick is the run that is compared with the PyTorch program, resolved.
 func yardstick() *v1alpha1.SimCLRRun {
 	r := &v1alpha1.SimCLRRun{}
 	r.Name = "yardstick"
 	r.Spec = v1alpha1.SimCLRRunSpec{
-		Dataset:        v1alpha1.DatasetSpec{ImageSize: ptr(int32(32))},
+		Dataset:        v1alpha1.DatasetSpec{ImageSize: new(int32(32))},
 		Encoder:        v1alpha1.EncoderSpec{Depth: 18, WidthMultiplier: "0.25", Stem: "CIFAR", Shortcut: "Torchvision"},
 		ProjectionHead: v1alpha1.ProjectionHeadSpec{Dimension: 128, OutputNormalization: "ScaleAndShift"},
 		BatchSize:      256,
-		Pretraining:    v1alpha1.PretrainingSpec{Epochs: ptr(int32(10)), WarmupEpochs: ptr(int32(1)), LearningRate: ptr(v1alpha1.Decimal("1")), LearningRateScaling: "None"},
+		Pretraining:    v1alpha1.PretrainingSpec{Epochs: new(int32(10)), WarmupEpochs: new(int32(1)), LearningRate: new(v1alpha1.Decimal("1")), LearningRateScaling: "None"},
 		KNN:            v1alpha1.KNNSpec{Mode: v1alpha1.Enabled},
 		LinearEvaluation: v1alpha1.LinearEvaluationSpec{
-			Mode: v1alpha1.Enabled, Method: v1alpha1.LinearLBFGS, MaxIterations: ptr(int32(300)),
-			Epochs: ptr(int32(100)), LearningRate: ptr(v1alpha1.Decimal("0.1")),
+			Mode: v1alpha1.Enabled, Method: v1alpha1.LinearLBFGS, MaxIterations: new(int32(300)),
+			Epochs: new(int32(100)), LearningRate: new(v1alpha1.Decimal("0.1")),
 		},
-		Finetuning: []v1alpha1.FinetuningSpec{{Name: "one-percent", LabelFraction: "0.01", Epochs: ptr(int32(60)), LearningRate: ptr(v1alpha1.Decimal("0.05"))}},
+		Finetuning: []v1alpha1.FinetuningSpec{{Name: "one-percent", LabelFraction: "0.01", Epochs: new(int32(60)), LearningRate: new(v1alpha1.Decimal("0.05"))}},
 	}
 	return r
 }
@@ -86,14 +84,14 @@ func TestSchedules(t *testing.T) {
 		want   Stage // its Batch, StepsPerEpoch, TotalSteps, WarmupSteps, PeakLearningRate
 	}{
 		"linear scaling": {func(s *v1alpha1.SimCLRRunSpec) {
-			s.BatchSize, s.Pretraining.LearningRate, s.Pretraining.LearningRateScaling = 4096, ptr(v1alpha1.Decimal("0.3")), "Linear"
+			s.BatchSize, s.Pretraining.LearningRate, s.Pretraining.LearningRateScaling = 4096, new(v1alpha1.Decimal("0.3")), "Linear"
 		}, "pretrain", Stage{Batch: 4096, StepsPerEpoch: 2, TotalSteps: 20, WarmupSteps: 2, PeakLearningRate: 4.8}},
 		// the paper's two rules agree at a batch of 4096 (appendix B.1)
 		"square root scaling": {func(s *v1alpha1.SimCLRRunSpec) {
-			s.BatchSize, s.Pretraining.LearningRate, s.Pretraining.LearningRateScaling = 4096, ptr(v1alpha1.Decimal("0.075")), "SquareRoot"
+			s.BatchSize, s.Pretraining.LearningRate, s.Pretraining.LearningRateScaling = 4096, new(v1alpha1.Decimal("0.075")), "SquareRoot"
 		}, "pretrain", Stage{Batch: 4096, StepsPerEpoch: 2, TotalSteps: 20, WarmupSteps: 2, PeakLearningRate: 4.8}},
 		"no epochs": {func(s *v1alpha1.SimCLRRunSpec) {
-			s.Pretraining.Epochs, s.Pretraining.WarmupEpochs = ptr(int32(0)), ptr(int32(0))
+			s.Pretraining.Epochs, s.Pretraining.WarmupEpochs = new(int32(0)), new(int32(0))
 		},
 			"pretrain", Stage{Batch: 256, StepsPerEpoch: 39, PeakLearningRate: 1}},
 		"an encoder that exists": {func(s *v1alpha1.SimCLRRunSpec) { s.Pretraining.From = &v1alpha1.EncoderSource{Run: "other"} },
@@ -101,9 +99,9 @@ func TestSchedules(t *testing.T) {
 		"linear evaluation by SGD": {func(s *v1alpha1.SimCLRRunSpec) { s.LinearEvaluation.Method = v1alpha1.LinearSGD },
 			"linear-eval", Stage{Batch: 256, StepsPerEpoch: 39, TotalSteps: 3900, PeakLearningRate: 0.1}},
 		"its own batch size": {func(s *v1alpha1.SimCLRRunSpec) {
-			s.LinearEvaluation.Method, s.LinearEvaluation.BatchSize = v1alpha1.LinearSGD, ptr(int32(512))
+			s.LinearEvaluation.Method, s.LinearEvaluation.BatchSize = v1alpha1.LinearSGD, new(int32(512))
 		}, "linear-eval", Stage{Batch: 512, StepsPerEpoch: 19, TotalSteps: 1900, PeakLearningRate: 0.2}},
-		"finetuning with its own batch size": {func(s *v1alpha1.SimCLRRunSpec) { s.Finetuning[0].BatchSize = ptr(int32(64)) },
+		"finetuning with its own batch size": {func(s *v1alpha1.SimCLRRunSpec) { s.Finetuning[0].BatchSize = new(int32(64)) },
 			"one-percent", Stage{Batch: 64, StepsPerEpoch: 1, TotalSteps: 60, PeakLearningRate: 0.0125}},
 		"finetuning on many labels": {func(s *v1alpha1.SimCLRRunSpec) { s.Finetuning[0].LabelFraction = "0.1" },
 			"one-percent", Stage{Batch: 256, StepsPerEpoch: 3, TotalSteps: 180, PeakLearningRate: 0.05}},
@@ -129,7 +127,7 @@ func TestUserErrors(t *testing.T) {
 		change func(*v1alpha1.SimCLRRunSpec, *Facts)
 		want   string
 	}{
-		"a batch larger than the data": {func(s *v1alpha1.SimCLRRunSpec, f *Facts) { f.Pretraining.Train = 200 }, "batchSize 256 is more than the 200 images that stage pretrain trains on; set it to at most 200"},
+		"a batch larger than the data": {func(_ *v1alpha1.SimCLRRunSpec, f *Facts) { f.Pretraining.Train = 200 }, "batchSize 256 is more than the 200 images that stage pretrain trains on; set it to at most 200"},
 		"no images":                    {func(_ *v1alpha1.SimCLRRunSpec, f *Facts) { f.Pretraining.Train = 0 }, "dataset has no training images"},
 		"no labels":                    {func(_ *v1alpha1.SimCLRRunSpec, f *Facts) { f.Evaluation.Classes = 0 }, "linearEvaluation needs labelled training and test images, and dataset has no labels"},
 		"one class":                    {func(_ *v1alpha1.SimCLRRunSpec, f *Facts) { f.Evaluation.Classes = 1 }, "has one class only"},
@@ -143,20 +141,20 @@ func TestUserErrors(t *testing.T) {
 		"finetuning without labels": {func(s *v1alpha1.SimCLRRunSpec, f *Facts) {
 			f.Evaluation.Classes, s.LinearEvaluation.Mode = 0, v1alpha1.Disabled
 		}, "finetuning[one-percent] needs labelled"},
-		"finetuning's batch": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Finetuning[0].BatchSize = ptr(int32(128)) }, "finetuning[one-percent].batchSize 128 is more than the 100 images"},
+		"finetuning's batch": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Finetuning[0].BatchSize = new(int32(128)) }, "finetuning[one-percent].batchSize 128 is more than the 100 images"},
 		"linear's batch": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) {
-			s.LinearEvaluation.Method, s.LinearEvaluation.BatchSize = v1alpha1.LinearSGD, ptr(int32(20_000))
+			s.LinearEvaluation.Method, s.LinearEvaluation.BatchSize = v1alpha1.LinearSGD, new(int32(20_000))
 		}, "linearEvaluation.batchSize 20000 is more than the 10000 images"},
-		"warmup longer than training": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.WarmupEpochs = ptr(int32(11)) }, "pretraining.warmupEpochs 11"},
+		"warmup longer than training": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.WarmupEpochs = new(int32(11)) }, "pretraining.warmupEpochs 11"},
 		"no width":                    {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "0" }, "encoder.widthMultiplier"},
 		"less than a channel":         {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "0.01" }, "encoder.widthMultiplier 0.01"},
 		"absurdly wide":               {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "1e6" }, "encoder.widthMultiplier 1e6"},
 		"a depth of no ResNet":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Depth = 20 }, "encoder.depth 20"},
 		"a stem that is not there":    {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Stem = "ImageNet" }, "encoder.stem"},
 		"more labels than all":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Finetuning[0].LabelFraction = "1.5" }, "finetuning[one-percent].labelFraction 1.5"},
-		"no learning rate":            {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.LearningRate = ptr(v1alpha1.Decimal("0")) }, "pretraining.learningRate"},
+		"no learning rate":            {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.LearningRate = new(v1alpha1.Decimal("0")) }, "pretraining.learningRate"},
 		"an absurd step": {func(s *v1alpha1.SimCLRRunSpec, f *Facts) {
-			s.BatchSize, s.Dataset.ImageSize, s.Encoder.WidthMultiplier, f.Pretraining.Train = 65536, ptr(int32(512)), "4", 100_000
+			s.BatchSize, s.Dataset.ImageSize, s.Encoder.WidthMultiplier, f.Pretraining.Train = 65536, new(int32(512)), "4", 100_000
 		}, "batchSize 65536: a step of stage pretrain needs about"},
 	} {
 		t.Run(name, func(t *testing.T) {

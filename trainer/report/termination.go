@@ -21,8 +21,7 @@ func (t *Tracker) Termination(err error) contract.TerminationMessage {
 	}
 	if err != nil {
 		m.Reason, m.Message = "Error", err.Error()
-		var e *contract.Error
-		if errors.As(err, &e) {
+		if e, ok := errors.AsType[*contract.Error](err); ok {
 			m.Reason = e.Reason
 		}
 	}

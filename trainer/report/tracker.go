@@ -4,6 +4,7 @@ package report
 
 import (
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -130,10 +131,8 @@ func (t *Tracker) Warn(message string) {
 	message = shorten(message, maxWarningBytes)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for _, w := range t.p.Warnings {
-		if w == message {
-			return
-		}
+	if slices.Contains(t.p.Warnings, message) {
+		return
 	}
 	if len(t.p.Warnings) < maxWarnings {
 		t.p.Warnings = append(t.p.Warnings, message)

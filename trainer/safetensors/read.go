@@ -2,12 +2,13 @@ package safetensors
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
-	"sort"
+	"slices"
 )
 
 // Read reads a file of size bytes: its tensors in the order of the file, and its metadata. Files are
@@ -73,12 +74,8 @@ func parse(h []byte) ([]namedEntry, map[string]string, error) {
 		}
 		entries = append(entries, e)
 	}
-	sort.Slice(entries, func(i, j int) bool {
-		a, b := entries[i], entries[j]
-		if a.Offsets != b.Offsets {
-			return a.Offsets[0] < b.Offsets[0] || (a.Offsets[0] == b.Offsets[0] && a.Offsets[1] < b.Offsets[1])
-		}
-		return a.name < b.name
+	slices.SortFunc(entries, func(a, b namedEntry) int {
+		return cmp.Or(slices.Compare(a.Offsets[:], b.Offsets[:]), cmp.Compare(a.name, b.name))
 	})
 	return entries, metadata, nil
 }

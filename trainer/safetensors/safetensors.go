@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"sort"
+	"slices"
 )
 
 // Tensor is a named value: float32 values in Data, or int64 values in Int64.
@@ -65,7 +65,13 @@ func count(shape []int) (int64, error) {
 // view others. The order within a type is kept.
 func aligned(tensors []Tensor) []Tensor {
 	ts := append([]Tensor{}, tensors...)
-	sort.SliceStable(ts, func(i, j int) bool { return ts[i].Int64 != nil && ts[j].Int64 == nil })
+	floats := func(t Tensor) int {
+		if t.Int64 == nil {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(ts, func(a, b Tensor) int { return floats(a) - floats(b) })
 	return ts
 }
 

@@ -13,7 +13,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
@@ -171,7 +170,7 @@ func (c *cluster) exits(pod *corev1.Pod, code int32, message string) {
 	c.must(api.Status().Update(c.Context(), &w.Pod))
 }
 
-// ends ends a Job.
+// ends a Job, as its controller does.
 func (c *cluster) ends(job *batchv1.Job, kind batchv1.JobConditionType) {
 	c.Helper()
 	fresh := &batchv1.Job{}
@@ -231,5 +230,5 @@ func (c *cluster) gone(object client.Object) {
 }
 
 func suspended(yes bool) func(*v1alpha1.SimCLRRun) {
-	return func(r *v1alpha1.SimCLRRun) { r.Spec.Suspend = ptr.To(yes) }
+	return func(r *v1alpha1.SimCLRRun) { r.Spec.Suspend = new(yes) }
 }

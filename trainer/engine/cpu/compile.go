@@ -2,7 +2,8 @@ package cpu
 
 import (
 	"fmt"
-	"sort"
+	"maps"
+	"slices"
 	"unsafe"
 
 	"gorgonia.org/gorgonia"
@@ -216,12 +217,7 @@ func (l *lowering) plan() error {
 // permanent are the values that live outside steps, in a fixed order.
 func (l *lowering) permanent() []*value {
 	var vs []*value
-	names := make([]string, 0, len(l.x.variables))
-	for name := range l.x.variables {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(l.x.variables)) {
 		vs = append(vs, l.x.variables[name].now)
 	}
 	for _, feeds := range l.x.feeds {

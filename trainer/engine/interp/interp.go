@@ -5,6 +5,7 @@ package interp
 
 import (
 	"fmt"
+	"maps"
 
 	"gorgonia.org/gorgonia"
 
@@ -122,9 +123,7 @@ func (e *Executable) Run64(segment int, feeds ...Array) ([]Array, error) {
 				next[v.Node] = e.at(v.Next)
 			}
 		}
-		for n, a := range next {
-			e.variable[n] = a
-		}
+		maps.Copy(e.variable, next)
 	}
 	return out, nil
 }
