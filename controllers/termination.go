@@ -11,9 +11,6 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
-// maxWarnings of a message or a progress answer are passed on.
-const maxWarnings = 8
-
 var (
 	percentPattern = regexp.MustCompile(`^[0-9]{1,3}(\.[0-9]{1,4})?$`)
 	sha256Pattern  = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -95,8 +92,8 @@ func validPercent(value string) bool {
 
 func cleanWarnings(warnings []string) []string {
 	var cleaned []string
-	for _, w := range warnings[:min(len(warnings), maxWarnings)] {
-		cleaned = append(cleaned, clean(w, 256))
+	for _, w := range warnings[:min(len(warnings), contract.MaxWarnings)] {
+		cleaned = append(cleaned, clean(w, contract.MaxWarningBytes))
 	}
 	return cleaned
 }

@@ -35,6 +35,8 @@ const (
 	HTTPPort           = 8080                     // /metrics, /healthz, /progress
 	MaxMessageBytes    = 2048                     // of the termination message
 	MaxProgressBytes   = 64 << 10                 // of a /progress answer
+	MaxWarnings        = 8                        // of both, the first ones
+	MaxWarningBytes    = 500                      // of each; the rest is cut off
 	EnvAttempt         = "SIMCLR_ATTEMPT"         // the stage's attempt, from 1
 	EnvThreads         = "SIMCLR_THREADS"         // compute threads
 	EnvOutput          = "SIMCLR_OUTPUT"          // the run's output directory

@@ -129,7 +129,8 @@ func TestWriteTerminationFits(t *testing.T) {
 		warning int // how many are left
 	}{
 		"small":                      {contract.TerminationMessage{Results: results, Warnings: []string{"w"}}, 1},
-		"many warnings":              {contract.TerminationMessage{Results: results, Warnings: strings.Split(strings.Repeat(strings.Repeat("x", 500)+" ", 20), " ")}, 3},
+		"many warnings":              {contract.TerminationMessage{Results: results, Warnings: strings.Fields(strings.Repeat(strings.Repeat("x", 500)+" ", 20))}, 18},
+		"as many as are passed on":   {contract.TerminationMessage{Results: results, Warnings: strings.Fields(strings.Repeat(strings.Repeat("x", contract.MaxWarningBytes)+" ", contract.MaxWarnings))}, contract.MaxWarnings},
 		"a long message":             {contract.TerminationMessage{Results: results, Message: strings.Repeat("long ", 10_000), Warnings: []string{"w"}}, 0},
 		"escapes and many bytes":     {contract.TerminationMessage{Results: results, Message: strings.Repeat("\"\x01ü€", 3000)}, 0},
 		"not UTF-8":                  {contract.TerminationMessage{Results: results, Message: strings.Repeat("a\xff", 3000)}, 0},

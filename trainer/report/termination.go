@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -28,8 +29,8 @@ func (t *Tracker) Termination(err error) contract.TerminationMessage {
 	return m
 }
 
-// WriteTermination writes the termination message, at most contract.MaxMessageBytes of JSON: warnings go
-// first, then the message's end. The file is written in place: in a pod it is a mount of its own.
+// WriteTermination writes the termination message, at most contract.MaxMessageBytes of JSON: warnings are
+// shortened first and then go, before the message's end. The file is written in place: in a pod it is a mount of its own.
 func WriteTermination(path string, m contract.TerminationMessage) error {
 	raw, err := fit(m)
 	if err != nil {
@@ -49,15 +50,36 @@ func fit(m contract.TerminationMessage) ([]byte, error) {
 		case err != nil || over <= 0:
 			return raw, err
 		case len(m.Warnings) > 0:
-			m.Warnings = m.Warnings[:len(m.Warnings)-1]
+			m.Warnings = lessOf(m.Warnings, over)
 		case m.Message != "":
-			// escapes make JSON longer than the text: at least one byte goes each time
-			m.Message = shorten(m.Message, max(0, len(m.Message)-max(over/6, 1)))
+			m.Message = lessBy(m.Message, over)
 		default:
 			return nil, fmt.Errorf("the termination message has %d bytes without its text: %d are allowed", len(raw), contract.MaxMessageBytes)
 		}
 	}
 }
+
+// leastWarning is how short a warning may get and still say something. Unit: bytes.
+const leastWarning = 100
+
+// lessOf warnings: the longest one is shortened; where all are short the last one goes.
+func lessOf(warnings []string, over int) []string {
+	longest := 0
+	for i, w := range warnings {
+		if len(w) > len(warnings[longest]) {
+			longest = i
+		}
+	}
+	if len(warnings[longest]) <= leastWarning {
+		return warnings[:len(warnings)-1]
+	}
+	less := slices.Clone(warnings)
+	less[longest] = lessBy(less[longest], min(over, 6*(len(less[longest])-leastWarning)))
+	return less
+}
+
+// lessBy so many bytes of JSON or fewer: escapes make it up to 6 times as long as the text. At least one goes.
+func lessBy(s string, over int) string { return shorten(s, max(0, len(s)-max(over/6, 1))) }
 
 const ellipsis = "…"
 

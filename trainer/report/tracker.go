@@ -22,11 +22,6 @@ const (
 // window over which rates are taken.
 const window = 30 * time.Second
 
-const (
-	maxWarnings     = 20
-	maxWarningBytes = 500
-)
-
 // Tracker is a stage's progress. Its methods may be called from any goroutine.
 type Tracker struct {
 	run  string
@@ -128,13 +123,13 @@ func (t *Tracker) Resumed(step int64) {
 
 // Warn keeps a warning for /progress and the termination message: the first ones, each once, shortened.
 func (t *Tracker) Warn(message string) {
-	message = shorten(message, maxWarningBytes)
+	message = shorten(message, contract.MaxWarningBytes)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if slices.Contains(t.p.Warnings, message) {
 		return
 	}
-	if len(t.p.Warnings) < maxWarnings {
+	if len(t.p.Warnings) < contract.MaxWarnings {
 		t.p.Warnings = append(t.p.Warnings, message)
 	}
 }

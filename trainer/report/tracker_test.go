@@ -114,7 +114,7 @@ func TestWarningsAreBounded(t *testing.T) {
 		k.Warn(string(rune('a'+i)) + strings.Repeat("x", 1000))
 	}
 	raw, err := json.Marshal(k.Progress())
-	if err != nil || len(raw) > contract.MaxProgressBytes || len(k.Progress().Warnings) != maxWarnings {
+	if err != nil || len(raw) > contract.MaxProgressBytes || len(k.Progress().Warnings) != contract.MaxWarnings {
 		t.Errorf("%d bytes, %d warnings, %v", len(raw), len(k.Progress().Warnings), err)
 	}
 }
