@@ -30,7 +30,7 @@ func TestPlace(t *testing.T) {
 	}{
 		"CPU": {spec: v1alpha1.AcceleratorSpec{Type: "CPU"}, want: placed{Hosts: 1}},
 		"any GPU": {
-			spec: v1alpha1.AcceleratorSpec{Type: "NvidiaGPU", DevicesPerWorker: ptr.To(int32(1))},
+			spec: v1alpha1.AcceleratorSpec{Type: "NvidiaGPU", DevicesPerWorker: new(int32(1))},
 			want: placed{"nvidia.com/gpu", 1, nil, "nvidia.com/gpu", 1},
 		},
 		"a product of GPU feature discovery": {
@@ -38,11 +38,11 @@ func TestPlace(t *testing.T) {
 			want: placed{"nvidia.com/gpu", 8, map[string]string{"nvidia.com/gpu.product": "NVIDIA-H200"}, "nvidia.com/gpu", 1},
 		},
 		"a product of GKE": {
-			spec: v1alpha1.AcceleratorSpec{Type: "NvidiaGPU", DevicesPerWorker: ptr.To(int32(1)), Product: "nvidia-l4"},
+			spec: v1alpha1.AcceleratorSpec{Type: "NvidiaGPU", DevicesPerWorker: new(int32(1)), Product: "nvidia-l4"},
 			want: placed{"nvidia.com/gpu", 1, map[string]string{"cloud.google.com/gke-accelerator": "nvidia-l4"}, "nvidia.com/gpu", 1},
 		},
 		"another resource and taint": {
-			spec: v1alpha1.AcceleratorSpec{Type: "NvidiaGPU", DevicesPerWorker: ptr.To(int32(1)), ResourceName: "nvidia.com/mig-1g.5gb", Tolerations: []corev1.Toleration{{Key: "team"}}},
+			spec: v1alpha1.AcceleratorSpec{Type: "NvidiaGPU", DevicesPerWorker: new(int32(1)), ResourceName: "nvidia.com/mig-1g.5gb", Tolerations: []corev1.Toleration{{Key: "team"}}},
 			want: placed{"nvidia.com/mig-1g.5gb", 1, nil, "team", 1},
 		},
 		"one host of v3": {
