@@ -58,8 +58,9 @@ func place(spec v1alpha1.AcceleratorSpec) (placement, error) {
 		return placeNvidia(spec), nil
 	case v1alpha1.TPU:
 		return placeTPU(spec)
+	case v1alpha1.CPU:
 	}
-	return placement{hosts: 1}, nil
+	return placement{hosts: 1}, nil // any node
 }
 
 func placeNvidia(spec v1alpha1.AcceleratorSpec) placement {
@@ -123,7 +124,7 @@ func devicePlacement(spec v1alpha1.AcceleratorSpec, name string, count int32) pl
 // tpuChips is the number of chips of a topology such as 4x4 or 2x2x1.
 func tpuChips(topology string) (int32, error) {
 	chips := int64(1)
-	for _, side := range strings.Split(topology, "x") {
+	for side := range strings.SplitSeq(topology, "x") {
 		n, err := strconv.ParseInt(side, 10, 16)
 		if err != nil || n < 1 {
 			return 0, fmt.Errorf("accelerator.topology %q is not one such as 2x2 or 2x2x1", topology)

@@ -81,6 +81,7 @@ func judgeEnded(a *attempt, pod *corev1.Pod) outcome {
 		explain(&o.failure, code, terminated.Reason)
 	case outcomeDisrupted:
 		explainDisruption(&o.failure, pod)
+	case outcomeRunning, outcomeDone, outcomeFatal: // say it themselves
 	}
 	return o
 }

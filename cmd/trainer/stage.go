@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -69,7 +70,7 @@ func runStage(ctx context.Context, file, name, engine string) error {
 func leave(m contract.TerminationMessage) {
 	path := envOr(contract.EnvTerminationPath, contract.TerminationLog)
 	if err := report.WriteTermination(path, m); err != nil {
-		os.Stderr.WriteString("simclr-trainer: " + err.Error() + "\n")
+		fmt.Fprintln(os.Stderr, "simclr-trainer:", err)
 	}
 }
 

@@ -137,7 +137,7 @@ func TestProbabilities(t *testing.T) {
 		"jitter": {func(c *Config) { c.Color = base.Color; c.Color.GrayscaleProbability = 0 }, changed, 0.8},
 		"grey":   {func(c *Config) { c.Color = base.Color }, isGrey, 0.2},
 		"blur":   {func(c *Config) { c.Blur = base.Blur; c.Blur.MinSigma = 1 }, changed, 0.5},
-		"off":    {func(c *Config) {}, changed, 0},
+		"off":    {func(*Config) {}, changed, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := plain

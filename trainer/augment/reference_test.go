@@ -158,7 +158,7 @@ func TestColorFormulas(t *testing.T) {
 func turned(p [3]float64, turns float64) [3]float64 {
 	v := math.Max(p[0], math.Max(p[1], p[2]))
 	c := v - math.Min(p[0], math.Min(p[1], p[2]))
-	h := 0.
+	var h float64
 	switch {
 	case c == 0:
 		return p

@@ -33,7 +33,7 @@ func TestOpenOutput(t *testing.T) {
 		refused bool
 	}{
 		"empty":                         {before: func(*testing.T, string) {}},
-		"missing":                       {before: func(_ *testing.T, dir string) { os.Remove(dir) }},
+		"missing":                       {before: func(_ *testing.T, dir string) { _ = os.Remove(dir) }},
 		"a new volume":                  {before: file("lost+found", "")},
 		"what a crash left":             {before: file(temporary+"manifest.json-1", "")},
 		"the same configuration":        {before: opened("abc")},

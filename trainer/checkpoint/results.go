@@ -69,10 +69,10 @@ func LoadResult(outputDir, stage string) (*contract.TerminationMessage, error) {
 		return nil, StorageError(err, "reading "+path)
 	}
 	m := &contract.TerminationMessage{}
-	if err := json.Unmarshal(raw, m); err != nil || m.Stage != stage {
-		return nil, nil
+	if json.Unmarshal(raw, m) == nil && m.Stage == stage {
+		return m, nil
 	}
-	return m, nil
+	return nil, nil
 }
 
 func indented(value any) ([]byte, error) {

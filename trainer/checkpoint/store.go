@@ -69,11 +69,10 @@ func LastAttempt(outputDir, stage string) (int32, error) {
 	if err != nil {
 		return 0, StorageError(err, "reading "+path)
 	}
-	n, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 32)
-	if err != nil {
-		return 0, nil // damaged: the next Open writes it anew
+	if n, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 32); err == nil {
+		return int32(n), nil
 	}
-	return int32(n), nil
+	return 0, nil // damaged: the next Open writes it anew
 }
 
 // Open opens a stage's checkpoints for an attempt. From now on older attempts may not write: a worker

@@ -76,10 +76,10 @@ func ClassCounts(d Dataset) []int {
 // CheckLabels is a user error unless the dataset can be learned from with labels. field is the API's
 // field of the dataset, such as spec.dataset.
 func CheckLabels(d Dataset, field string) error {
-	switch n := len(d.Classes()); {
-	case n == 0:
+	switch len(d.Classes()) {
+	case 0:
 		return contract.UserErrorf("NoLabels", "%s has no labels, which this stage needs; set spec.evaluation.dataset to a labelled dataset, or leave linearEvaluation, finetuning and knn out", field)
-	case n == 1:
+	case 1:
 		return contract.UserErrorf("OneClass", "%s has one class, %q, and a classifier needs at least two; add folders of other classes, or leave linearEvaluation, finetuning and knn out", field, d.Classes()[0])
 	}
 	return nil

@@ -64,8 +64,8 @@ func fetchFrom(ctx context.Context, url, path string, f remoteFile, o Options) e
 		return err
 	}
 	defer func() {
-		os.Remove(tmp.Name()) // gone already where it was renamed
-		tmp.Close()
+		_ = os.Remove(tmp.Name()) // gone already where it was renamed
+		_ = tmp.Close()           // what is kept has been synced
 	}()
 	for {
 		if err := complete(ctx, url, tmp, o); err != nil {

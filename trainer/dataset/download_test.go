@@ -5,11 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -140,16 +142,18 @@ func TestDownloadFails(t *testing.T) {
 		want     []string
 		requests int64
 	}{
-		"404":             {true, status(404), contract.ExitUserError, []string{"/small/file.gz", "wanted 200, got 404", "mirror"}, 1},
-		"wrong checksum":  {true, whole([]byte("consent")), contract.ExitUserError, []string{"/small/file.gz", "wanted the SHA-256 ed7002b4", "got 12423e04"}, 1},
-		"other content":   {false, whole(packed), contract.ExitUserError, []string{"wanted the SHA-256 ed7002b4", "got 12423e04"}, 1},
-		"too short":       {true, whole([]byte("con")), contract.ExitUserError, []string{"/small/file.gz", "wanted 7 bytes of content, got 3"}, 1},
-		"too long":        {true, whole([]byte("contents")), contract.ExitUserError, []string{"wanted 7 bytes of content, got more"}, 1},
-		"truncated gz":    {false, whole(packed[:20]), contract.ExitUserError, []string{"unexpected EOF"}, 1},
-		"a page of HTML":  {false, whole([]byte("<html>sign in</html>")), contract.ExitUserError, []string{"wanted a gzip file"}, 1},
-		"always cut":      {true, cut(content, 2), 1, []string{"wanted 7 bytes, got 2", "check the network", "datasetMirror", "--dataset-mirror"}, downloadAttempts},
-		"always busy":     {true, status(503), 1, []string{"wanted 200, got 503"}, downloadAttempts},
-		"moved to a file": {true, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "file:///etc/passwd", 302) }, 1, []string{"unsupported protocol"}, downloadAttempts},
+		"404":            {true, status(404), contract.ExitUserError, []string{"/small/file.gz", "wanted 200, got 404", "mirror"}, 1},
+		"wrong checksum": {true, whole([]byte("consent")), contract.ExitUserError, []string{"/small/file.gz", "wanted the SHA-256 ed7002b4", "got 12423e04"}, 1},
+		"other content":  {false, whole(packed), contract.ExitUserError, []string{"wanted the SHA-256 ed7002b4", "got 12423e04"}, 1},
+		"too short":      {true, whole([]byte("con")), contract.ExitUserError, []string{"/small/file.gz", "wanted 7 bytes of content, got 3"}, 1},
+		"too long":       {true, whole([]byte("contents")), contract.ExitUserError, []string{"wanted 7 bytes of content, got more"}, 1},
+		"truncated gz":   {false, whole(packed[:20]), contract.ExitUserError, []string{"unexpected EOF"}, 1},
+		"a page of HTML": {false, whole([]byte("<html>sign in</html>")), contract.ExitUserError, []string{"wanted a gzip file"}, 1},
+		"always cut":     {true, cut(content, 2), 1, []string{"wanted 7 bytes, got 2", "check the network", "datasetMirror", "--dataset-mirror"}, downloadAttempts},
+		"always busy":    {true, status(503), 1, []string{"wanted 200, got 503"}, downloadAttempts},
+		"moved to a file": {true, func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "file:///etc/passwd", http.StatusFound)
+		}, 1, []string{"unsupported protocol"}, downloadAttempts},
 	} {
 		t.Run(name, func(t *testing.T) {
 			url, requests := serve(t, tc.handler)
@@ -159,7 +163,7 @@ func TestDownloadFails(t *testing.T) {
 				t.Errorf("exit code %d after %d requests, want %d after %d: %v", contract.ExitCode(err), requests.Load(), tc.code, tc.requests, err)
 			}
 			for _, w := range tc.want {
-				if err == nil || !bytes.Contains([]byte(err.Error()), []byte(w)) {
+				if err == nil || !strings.Contains(err.Error(), w) {
 					t.Errorf("%v does not say %q", err, w)
 				}
 			}
@@ -191,7 +195,7 @@ func TestDownloadEndsWithItsContext(t *testing.T) {
 		<-r.Context().Done()
 	})
 	_, err := fetchKnown(ctx, "small", small([]byte("content"), true), Options{Mirror: url, Cache: t.TempDir()})
-	if err != context.Canceled {
+	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

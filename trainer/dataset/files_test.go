@@ -17,7 +17,7 @@ import (
 // withBad is a folder of 200 good images and some bad ones of class cat.
 func withBad(t *testing.T, bad ...[]byte) string {
 	t.Helper()
-	dir := folder(t, "train", map[string]int{"cat": 100, "dog": 100})
+	dir := folder(t, map[string]int{"cat": 100, "dog": 100})
 	for i, b := range bad {
 		write(t, filepath.Join(dir, "train", "cat", "bad"+string(rune('0'+i))+".jpg"), b)
 	}
@@ -112,8 +112,8 @@ func TestImageThatChanges(t *testing.T) {
 func TestOpenEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	spec := v1alpha1.DatasetSpec{URI: "file://" + folder(t, "train", map[string]int{"cat": 2}), Format: v1alpha1.FormatImageFolder}
-	if _, err := Open(ctx, spec, Options{}); err != context.Canceled {
+	spec := v1alpha1.DatasetSpec{URI: "file://" + folder(t, map[string]int{"cat": 2}), Format: v1alpha1.FormatImageFolder}
+	if _, err := Open(ctx, spec, Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -87,11 +87,11 @@ func TestCIFAR(t *testing.T) {
 	}
 }
 
-// folder of n images of each class, all JPEG but the first, a colour PNG.
-func folder(t *testing.T, split string, counts map[string]int) string {
+// folder has a training split of so many images of each class, all JPEG but the first, a colour PNG.
+func folder(t *testing.T, counts map[string]int) string {
 	t.Helper()
 	dir := t.TempDir()
-	fill(t, filepath.Join(dir, split), counts)
+	fill(t, filepath.Join(dir, "train"), counts)
 	return dir
 }
 
@@ -110,7 +110,7 @@ func fill(t *testing.T, root string, counts map[string]int) {
 }
 
 func TestImageFolder(t *testing.T) {
-	dir := folder(t, "train", map[string]int{"cat": 3, "ant": 2})
+	dir := folder(t, map[string]int{"cat": 3, "ant": 2})
 	write(t, filepath.Join(dir, "train", "cat", "notes.txt"), []byte("x"))
 	write(t, filepath.Join(dir, "train", ".hidden", "x.jpg"), []byte("x"))
 	fill(t, filepath.Join(dir, "val"), map[string]int{"cat": 1})
@@ -145,7 +145,7 @@ func TestUnlabelled(t *testing.T) {
 	if _, err := Open(context.Background(), spec, Options{ClaimsDir: dir}); err != nil {
 		t.Errorf("on a claim: %v", err)
 	}
-	spec = v1alpha1.DatasetSpec{URI: "file://" + folder(t, "train", map[string]int{"one": 2, "two": 1}), Format: v1alpha1.FormatImageFolder, Labels: v1alpha1.LabelsNone}
+	spec = v1alpha1.DatasetSpec{URI: "file://" + folder(t, map[string]int{"one": 2, "two": 1}), Format: v1alpha1.FormatImageFolder, Labels: v1alpha1.LabelsNone}
 	s, err := Open(context.Background(), spec, Options{})
 	if err != nil || s.Len() != 3 || s.Label(2) != -1 || len(s.Classes()) != 0 {
 		t.Errorf("labels None: %v, %v", err, s)
@@ -170,7 +170,7 @@ func TestLimitTakesTheSameOfEachClass(t *testing.T) {
 }
 
 func TestOneClass(t *testing.T) {
-	s := mustOpen(t, folder(t, "train", map[string]int{"only": 2}), v1alpha1.FormatImageFolder, 0, Options{})
+	s := mustOpen(t, folder(t, map[string]int{"only": 2}), v1alpha1.FormatImageFolder, 0, Options{})
 	wantUserError(t, CheckLabels(s, "spec.dataset"), "one class", "only")
 }
 
@@ -282,7 +282,7 @@ func TestBadURI(t *testing.T) {
 }
 
 func TestTestSplitOfOtherClasses(t *testing.T) {
-	dir := folder(t, "train", map[string]int{"cat": 1, "dog": 1})
+	dir := folder(t, map[string]int{"cat": 1, "dog": 1})
 	fill(t, filepath.Join(dir, "test"), map[string]int{"cow": 1})
 	_, err := open(t, dir, v1alpha1.FormatImageFolder, 0, Options{Split: Test})
 	wantUserError(t, err, "cow", "does not have")

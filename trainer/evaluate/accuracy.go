@@ -1,6 +1,9 @@
 package evaluate
 
-import "strconv"
+import (
+	"math"
+	"strconv"
+)
 
 // Accuracy counts right predictions.
 type Accuracy struct {
@@ -25,12 +28,13 @@ func (a *Accuracy) AddLogits(logits Matrix, labels []int) {
 
 // rankOf is how many classes come before the label; NaN comes before every number.
 func rankOf(row []float32, label int) int {
-	own, rank := row[label], 0
-	if own != own {
+	own, rank := float64(row[label]), 0
+	if math.IsNaN(own) {
 		return len(row) + 5
 	}
-	for c, v := range row {
-		if v > own || v != v || (v == own && c < label) {
+	for c, w := range row {
+		v := float64(w)
+		if v > own || math.IsNaN(v) || (v == own && c < label) {
 			rank++
 		}
 	}

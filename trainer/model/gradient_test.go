@@ -25,7 +25,7 @@ type reference struct {
 	views  interp.Array
 }
 
-func newReference(t *testing.T, temperature float64) *reference {
+func newReference(t *testing.T) *reference {
 	t.Helper()
 	p, err := Contrastive(tiny, tinyImages, optimizer.Config{Kind: "Plain"})
 	if err != nil {
@@ -40,7 +40,7 @@ func newReference(t *testing.T, temperature float64) *reference {
 			t.Fatal(err)
 		}
 	}
-	lp, err := NTXent(2*tinyImages, tiny.Dimension, temperature)
+	lp, err := NTXent(2*tinyImages, tiny.Dimension, 0.5)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,20 +108,20 @@ func (r *reference) worst(scale float64) float64 {
 }
 
 func TestWholeStepAgainstCentralDifferences(t *testing.T) {
-	if got := newReference(t, 0.5).worst(1); got > 1e-4 {
+	if got := newReference(t).worst(1); got > 1e-4 {
 		t.Errorf("gradients differ from central differences by %.1e of a tensor's largest value", got)
 	}
 }
 
 func TestBrokenGradientScaleIsSeen(t *testing.T) {
-	if got := newReference(t, 0.5).worst(2); got < 0.4 {
+	if got := newReference(t).worst(2); got < 0.4 {
 		t.Errorf("a gradient of twice its size differs from central differences by only %.1e", got)
 	}
 }
 
 // A plain step with rate 1 subtracts exactly the gradient.
 func TestPlainStepSubtractsTheGradient(t *testing.T) {
-	r := newReference(t, 0.5)
+	r := newReference(t)
 	before := map[string][]float64{}
 	for _, p := range r.p.Parameters {
 		before[p.Name] = append([]float64{}, r.net.Variable(p.Name)...)

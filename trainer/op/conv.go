@@ -1,6 +1,7 @@
 package op
 
 import (
+	"errors"
 	"fmt"
 
 	"gorgonia.org/gorgonia"
@@ -37,7 +38,7 @@ func (o Conv2D) Shape(in ...tensor.Shape) (tensor.Shape, error) {
 	}
 	h, l := (x[2]+2*o.Pad-w[2])/o.Stride+1, (x[3]+2*o.Pad-w[3])/o.Stride+1
 	if h < 1 || l < 1 {
-		return nil, fmt.Errorf("x is smaller than w")
+		return nil, errors.New("x is smaller than w")
 	}
 	return tensor.Shape{x[0], w[0], h, l}, nil
 }

@@ -131,7 +131,7 @@ func (b builder) labels(part, off string) error {
 	if b.spec.Evaluation != nil {
 		where = "evaluation.dataset"
 	}
-	missing := ""
+	var missing string
 	switch {
 	case d.Classes == 0:
 		missing = "has no labels"

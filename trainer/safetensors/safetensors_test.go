@@ -76,17 +76,17 @@ func TestWriteRefuses(t *testing.T) {
 func TestReadRefusesDamage(t *testing.T) {
 	whole := written(t, some)
 	for name, tc := range map[string]func([]byte) []byte{
-		"empty":               func(b []byte) []byte { return nil },
+		"empty":               func([]byte) []byte { return nil },
 		"truncated":           func(b []byte) []byte { return b[:len(b)-1] },
 		"longer":              func(b []byte) []byte { return append(b, 0) },
 		"a huge header":       func(b []byte) []byte { binary.LittleEndian.PutUint64(b, 1<<62); return b },
 		"a header of its own": func(b []byte) []byte { b[8] = 'x'; return b },
 		"another type":        func(b []byte) []byte { return bytes.Replace(b, []byte("F32"), []byte("F16"), 1) },
-		"a negative shape":    func(b []byte) []byte { return custom(t, entry{"F32", []int{-1}, [2]int64{0, 4}}) },
-		"an overflowing shape": func(b []byte) []byte {
+		"a negative shape":    func([]byte) []byte { return custom(t, entry{"F32", []int{-1}, [2]int64{0, 4}}) },
+		"an overflowing shape": func([]byte) []byte {
 			return custom(t, entry{"F32", []int{1 << 40, 1 << 40}, [2]int64{0, 4}})
 		},
-		"a place outside": func(b []byte) []byte { return custom(t, entry{"F32", []int{1 << 30}, [2]int64{0, 4 << 30}}) },
+		"a place outside": func([]byte) []byte { return custom(t, entry{"F32", []int{1 << 30}, [2]int64{0, 4 << 30}}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := tc(bytes.Clone(whole))

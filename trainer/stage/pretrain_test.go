@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 
-	"k8s.io/utils/ptr"
-
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
@@ -53,9 +51,9 @@ func folder(t *testing.T) string {
 // tiny is a run of such images that takes a second.
 func tiny(t *testing.T) *v1alpha1.SimCLRRun {
 	return resolved(t, func(s *v1alpha1.SimCLRRunSpec) {
-		s.Dataset = v1alpha1.DatasetSpec{URI: "pvc://images", Format: v1alpha1.FormatImageFolder, ImageSize: ptr.To(int32(8))}
+		s.Dataset = v1alpha1.DatasetSpec{URI: "pvc://images", Format: v1alpha1.FormatImageFolder, ImageSize: new(int32(8))}
 		s.Encoder = v1alpha1.EncoderSpec{Depth: 18, WidthMultiplier: "0.05"}
-		s.BatchSize, s.Pretraining.Epochs, s.KNN.Neighbors = 4, ptr.To(int32(1)), 2
+		s.BatchSize, s.Pretraining.Epochs, s.KNN.Neighbors = 4, new(int32(1)), 2
 	})
 }
 

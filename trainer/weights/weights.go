@@ -9,11 +9,11 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/safetensors"
 )
 
-// Getter gives a copy of a variable, Setter replaces it: an engine.Executable's Get and Set.
-type (
-	Getter func(variable string) (engine.Tensor, error)
-	Setter func(variable string, v engine.Tensor) error
-)
+// Getter gives a copy of a variable: an engine.Executable's Get.
+type Getter func(variable string) (engine.Tensor, error)
+
+// Setter replaces a variable: an engine.Executable's Set.
+type Setter func(variable string, v engine.Tensor) error
 
 // Initialize sets every parameter to its first value for a seed, and running statistics to mean 0 and
 // variance 1. Momenta stay zero.

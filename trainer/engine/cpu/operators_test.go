@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -19,7 +20,7 @@ import (
 // operand shapes of a test case; labels and statistics need values of their own kind.
 type operand struct {
 	shape []int
-	kind  string // "": normal; "positive": in [0.5, 1.5]; "labels": class ids below 3; "stats": mean and positive variance
+	kind  string // "": normal; "labels": class ids below 3; "stats": mean and positive variance
 }
 
 func (o operand) draw(r *rand.Rand) engine.Tensor {
@@ -28,7 +29,7 @@ func (o operand) draw(r *rand.Rand) engine.Tensor {
 		switch {
 		case o.kind == "labels":
 			t.Data[i] = float32(r.IntN(3))
-		case o.kind == "positive", o.kind == "stats" && i >= len(t.Data)/2:
+		case o.kind == "stats" && i >= len(t.Data)/2:
 			t.Data[i] = 0.5 + r.Float32()
 		default:
 			t.Data[i] = float32(r.NormFloat64())
@@ -37,9 +38,8 @@ func (o operand) draw(r *rand.Rand) engine.Tensor {
 	return t
 }
 
-func n(shape ...int) operand        { return operand{shape: shape} }
-func positive(shape ...int) operand { return operand{shape, "positive"} }
-func stats(c int) operand           { return operand{[]int{2, c}, "stats"} }
+func n(shape ...int) operand { return operand{shape: shape} }
+func stats(c int) operand    { return operand{[]int{2, c}, "stats"} }
 
 func convolutions() map[string]operatorCase {
 	cases := map[string]operatorCase{}
@@ -78,7 +78,7 @@ func operatorCases() map[string]operatorCase {
 		}
 	}
 	x := n(4, 5, 3, 3)
-	for name, c := range map[string]operatorCase{
+	maps.Copy(cases, map[string]operatorCase{
 		"running":        {op.RunningStatistics{Momentum: 0.1, Count: 12}, []operand{n(2, 5), stats(5)}},
 		"relu":           {op.ReLU{}, []operand{x}},
 		"relu dx":        {op.ReLUGrad{}, []operand{x, x}},
@@ -106,9 +106,7 @@ func operatorCases() map[string]operatorCase {
 		"nesterov v":     {op.NesterovVelocity{Momentum: 0.9, WeightDecay: 0.1}, []operand{n(9, 3), n(9, 3), n(9, 3)}},
 		"nesterov w":     {op.NesterovUpdate{Momentum: 0.9, WeightDecay: 0.1}, []operand{n(9, 3), n(9, 3), n(9, 3), n(1)}},
 		"sgd":            {op.SGDUpdate{}, []operand{n(9, 3), n(9, 3), n(1)}},
-	} {
-		cases[name] = c
-	}
+	})
 	return cases
 }
 
