@@ -71,7 +71,9 @@ func NewPoller(interval time.Duration, c clock.WithTicker) *Poller {
 		client: &http.Client{
 			Timeout:       pollTimeout,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-			Transport:     &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second},
+			Transport: &http.Transport{
+				Proxy: nil, MaxIdleConnsPerHost: 1, IdleConnTimeout: 30 * time.Second, MaxResponseHeaderBytes: 16 << 10,
+			},
 		},
 		wake:    make(chan event.GenericEvent, queuedEvents),
 		targets: map[types.NamespacedName]*polled{},

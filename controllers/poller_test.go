@@ -4,7 +4,9 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -12,7 +14,6 @@ import (
 	testingclock "k8s.io/utils/clock/testing"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
-	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
 func TestAskDoesNotTrustTheTrainer(t *testing.T) {
@@ -33,6 +34,13 @@ func TestAskDoesNotTrustTheTrainer(t *testing.T) {
 				_, _ = w.Write([]byte(good + `,"phase":"` + strings.Repeat("x", contract.MaxProgressBytes) + `"}`))
 			},
 			wantErr: "more than 65536 bytes",
+		},
+		"long headers": {
+			answer: func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("X", strings.Repeat("x", 64<<10))
+				_, _ = w.Write([]byte(good + "}"))
+			},
+			wantErr: "server response headers exceeded",
 		},
 		"not JSON":   {answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, wantErr: "not the contract's JSON"},
 		"not finite": {answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(good + `,"loss":1e999}`)) }, wantErr: "not the contract's JSON"},
@@ -98,40 +106,29 @@ func TestPollerWakesAtMostEveryInterval(t *testing.T) {
 	}
 }
 
-func TestPercent(t *testing.T) {
-	for name, tc := range map[string]struct {
-		progress contract.Progress
-		want     int32
-	}{
-		"nothing known":  {contract.Progress{}, 0},
-		"steps":          {contract.Progress{Step: 42, TotalSteps: 100}, 42},
-		"work":           {contract.Progress{Done: 1, Total: 3}, 33},
-		"more than all":  {contract.Progress{Step: 9, TotalSteps: 3}, 100},
-		"very many":      {contract.Progress{Step: 1 << 62, TotalSteps: 1<<63 - 1}, 50},
-		"not there: 99%": {contract.Progress{Step: 999, TotalSteps: 1000}, 99},
-	} {
-		if got := percentOf(&tc.progress); got != tc.want {
-			t.Errorf("%s: %d%%, want %d%%", name, got, tc.want)
-		}
+// However many runs there are, and however slow their trainers.
+func TestPollsAtOnceAreBounded(t *testing.T) {
+	var asked atomic.Int32
+	release := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		asked.Add(1)
+		<-release
+	}))
+	defer server.Close()
+	p := NewPoller(time.Second, testingclock.NewFakeClock(time.Unix(0, 0)))
+	for i := range 3 * pollsAtOnce {
+		p.Watch(types.NamespacedName{Name: strconv.Itoa(i)}, Target{URL: server.URL})
 	}
-}
-
-func TestSummary(t *testing.T) {
-	s := newScope(&v1alpha1.SimCLRRun{}, time.Unix(0, 0))
-	st := s.stage("pretrain")
-	s.active = &attempt{stage: "pretrain"}
-	s.noteProgress(st, &contract.Progress{Step: 1, TotalSteps: 2, Loss: 5.25, ETASeconds: 720, ImagesPerSecond: 285})
-	s.set(v1alpha1.ConditionProgressing, "True", reasonTraining, "runs")
-	s.summarize()
-	got := s.run.Status
-	if got.Stage != "pretrain" || got.Progress != "50%" || got.Loss != "5.2500" || got.ETA != "12m" ||
-		got.ImagesPerSecond != "285.0" || got.Message != "runs" {
-		t.Errorf("status %+v", got)
+	slots := make(chan struct{}, pollsAtOnce)
+	for range 3 {
+		p.round(t.Context(), slots)
 	}
-	s.set(v1alpha1.ConditionFailed, "True", reasonUserError, "bad data")
-	s.active = nil
-	s.summarize()
-	if got := s.run.Status; got.Stage != "Failed" || got.Message != "bad data" || got.ETA != "" {
-		t.Errorf("status of a failed run %+v", got)
+	for deadline := time.Now().Add(pollTimeout / 2); asked.Load() <= pollsAtOnce && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	n := asked.Load()
+	close(release)
+	if n != pollsAtOnce {
+		t.Errorf("%d polls at once, want %d", n, pollsAtOnce)
 	}
 }

@@ -1,0 +1,29 @@
+package controllers
+
+import (
+	"testing"
+	"time"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+func TestSummary(t *testing.T) {
+	s := newScope(&v1alpha1.SimCLRRun{}, time.Unix(0, 0))
+	st := s.stage("pretrain")
+	s.active = &attempt{stage: "pretrain"}
+	s.noteProgress(st, &contract.Progress{Step: 1, TotalSteps: 2, Loss: 5.25, ETASeconds: 720, ImagesPerSecond: 285})
+	s.set(v1alpha1.ConditionProgressing, "True", reasonTraining, "runs")
+	s.summarize()
+	got := s.run.Status
+	if got.Stage != "pretrain" || got.Progress != "50%" || got.Loss != "5.2500" || got.ETA != "12m" ||
+		got.ImagesPerSecond != "285.0" || got.Message != "runs" {
+		t.Errorf("status %+v", got)
+	}
+	s.set(v1alpha1.ConditionFailed, "True", reasonUserError, "bad data")
+	s.active = nil
+	s.summarize()
+	if got := s.run.Status; got.Stage != "Failed" || got.Message != "bad data" || got.ETA != "" {
+		t.Errorf("status of a failed run %+v", got)
+	}
+}
