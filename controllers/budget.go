@@ -33,6 +33,7 @@ const (
 	actionFail                  // the run has failed: user error or divergence
 	actionExhaust               // the run has failed: no restarts are left
 	actionRestart               // make the next attempt
+	actionBlock                 // a person must correct the template first
 )
 
 // decide is the restart budget. l led to the attempt that ended with o; checkpoint is the newest step
@@ -45,6 +46,8 @@ func decide(l ledger, o outcome, checkpoint int64, others, maxRestarts int32) de
 		return decision{action: actionFinish}
 	case outcomeFatal:
 		return decision{action: actionFail}
+	case outcomeNotStarted:
+		return decision{action: actionBlock, next: l}
 	}
 	d := decision{action: actionRestart, charged: o.kind == outcomeFailed, next: l}
 	newer := checkpoint > l.checkpointStep

@@ -29,6 +29,10 @@ func TestDecide(t *testing.T) {
 			outcome: outcome{kind: outcomeDisrupted}, max: 0,
 			want: decision{action: actionRestart, next: ledger{unchargedInRow: 1}},
 		},
+		"not started": {
+			ledger: ledger{charged: 1}, outcome: outcome{kind: outcomeNotStarted},
+			want: decision{action: actionBlock, next: ledger{charged: 1}},
+		},
 		"a lost result": {
 			outcome: outcome{kind: outcomeLost}, max: 0,
 			want: decision{action: actionRestart, next: ledger{unchargedInRow: 1}},

@@ -186,7 +186,7 @@ func (r *Reconciler) storedConfig(ctx context.Context, s *scope) (*corev1.Config
 		return nil, err
 	}
 	if hashOf(text) != hash {
-		return nil, failf(reasonConfigLost, "ConfigMap %s was deleted and this operator resolves the run otherwise: restore it from a backup, or make a new run", name)
+		return nil, failf(reasonConfigLost, "ConfigMap %s was deleted and this operator resolves the run otherwise: make a new run", name)
 	}
 	stored = corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Annotations: map[string]string{annotationInputs: inputsOf(s.run)}},

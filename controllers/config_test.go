@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/utils/ptr"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	wrap "github.com/simclr-operator/simclr-operator/controllers/testing"
@@ -62,8 +61,8 @@ func TestDevicesOfAWorker(t *testing.T) {
 		wantErr     string
 	}{
 		"CPU":         {accelerator: v1alpha1.AcceleratorSpec{Type: v1alpha1.CPU}},
-		"a GPU":       {accelerator: v1alpha1.AcceleratorSpec{Type: v1alpha1.NvidiaGPU}, want: ptr.To(int32(1))},
-		"a TPU host":  {accelerator: tpu("2x4"), want: ptr.To(int32(8))},
+		"a GPU":       {accelerator: v1alpha1.AcceleratorSpec{Type: v1alpha1.NvidiaGPU}, want: new(int32(1))},
+		"a TPU host":  {accelerator: tpu("2x4"), want: new(int32(8))},
 		"four hosts":  {accelerator: tpu("4x4"), wantErr: "needs 4 hosts"},
 		"no topology": {accelerator: tpu("0x2"), wantErr: "accelerator.topology"},
 	} {

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -117,6 +118,9 @@ func (r *Reconciler) waitingFor(ctx context.Context, s *scope, a *attempt) (*wai
 		return &waiting{reason: reasonPodCreationFailed, message: text, stalled: true}, nil
 	}
 	if why := podWaiting(pod); why != nil {
+		if avoid := a.ledger().avoid; why.unfit && len(avoid) > 0 {
+			why.message += "; not used after a device failed there (exit 12): " + strings.Join(avoid, ", ")
+		}
 		return why, nil
 	}
 	ready := podCondition(pod, corev1.PodReadyToStartContainers)
@@ -155,7 +159,11 @@ func podWaiting(pod *corev1.Pod) *waiting {
 	if !stuck {
 		return nil
 	}
-	return &waiting{reason: reason, message: clean(w.Reason+": "+w.Message, maxText), stalled: true}
+	message := clean(w.Reason+": "+w.Message, maxText)
+	if reason == reasonImagePullBackOff {
+		message += "; suspend the run, correct template.image or template.imagePullSecrets, resume"
+	}
+	return &waiting{reason: reason, message: message, stalled: true}
 }
 
 // lastEvent is the newest event's text about an object, "" where there is none that is fresh. It is read

@@ -36,7 +36,7 @@ func TestPodWaiting(t *testing.T) {
 		"a gate": {func(w *wrap.PodWrapper) {
 			w.Condition(corev1.PodScheduled, corev1.ConditionFalse, "SchedulingGated", "gates")
 		}, &told{"SchedulingGated", "gates", false, false}},
-		"pull":             {func(w *wrap.PodWrapper) { w.Waiting("ErrImagePull", "no such image") }, &told{"ImagePullBackOff", "ErrImagePull: no such image", true, false}},
+		"pull":             {func(w *wrap.PodWrapper) { w.Waiting("ErrImagePull", "no such image") }, &told{"ImagePullBackOff", "ErrImagePull: no such image; suspend the run, correct template.image or template.imagePullSecrets, resume", true, false}},
 		"a Secret missing": {func(w *wrap.PodWrapper) { w.Waiting("CreateContainerConfigError", "no secret") }, &told{"ContainerConfigError", "CreateContainerConfigError: no secret", true, false}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,5 +151,15 @@ func TestNodeUnreachable(t *testing.T) {
 				t.Errorf("condition %+v", c)
 			}
 		})
+	}
+}
+
+func TestAvoidedNodesAreNamed(t *testing.T) {
+	job := wrap.MakeJob("pretrain", ledger{avoid: []string{"node-3", "node-4"}}.annotations()).Obj()
+	w := wrap.MakePod(job, "pod", "").Condition(corev1.PodScheduled, corev1.ConditionFalse, "Unschedulable", "0/4 nodes are available")
+	a := newAttempt(job, []corev1.Pod{w.Pod})
+	why, err := (&Reconciler{}).waitingFor(t.Context(), newScope(&v1alpha1.SimCLRRun{}, time.Unix(1e9, 0)), &a)
+	if err != nil || why == nil || !strings.Contains(why.message, "0/4 nodes") || !strings.Contains(why.message, "node-3, node-4") {
+		t.Errorf("waiting %+v, error %v", why, err)
 	}
 }

@@ -14,12 +14,13 @@ import (
 type outcomeKind int
 
 const (
-	outcomeRunning   outcomeKind = iota // not ended, or the Job controller has not caught up yet
-	outcomeDone                         // exit 0 and a valid message
-	outcomeLost                         // exit 0, but no valid message: run again
-	outcomeFatal                        // exit 10 or 11: never retried
-	outcomeFailed                       // any other failure: charged
-	outcomeDisrupted                    // not the stage's fault: not charged
+	outcomeRunning    outcomeKind = iota // not ended, or the Job controller has not caught up yet
+	outcomeDone                          // exit 0 and a valid message
+	outcomeLost                          // exit 0, but no valid message: run again
+	outcomeFatal                         // exit 10 or 11: never retried
+	outcomeFailed                        // any other failure: charged
+	outcomeDisrupted                     // not the stage's fault: not charged
+	outcomeNotStarted                    // the container could not be started: waits for a person
 )
 
 // reasonResultLost is the failure of an attempt that ended well and did not say with what.
@@ -56,6 +57,7 @@ func judgeEnded(a *attempt, pod *corev1.Pod) outcome {
 		// The kubelet refused the pod (UnexpectedAdmissionError, OutOfcpu …) or its node went away.
 		o.kind = outcomeDisrupted
 		o.failure.Reason, o.failure.Message = orElse(pod.Status.Reason, "NeverStarted"), clean(pod.Status.Message, maxText)
+		explainDisruption(&o.failure, pod)
 		return o
 	}
 	code := terminated.ExitCode
@@ -74,7 +76,7 @@ func judgeEnded(a *attempt, pod *corev1.Pod) outcome {
 		o.failure.Message = clean("the stage exited 0 without a valid termination message: "+err.Error(), maxText)
 	}
 	switch o.kind {
-	case outcomeFailed, outcomeLost:
+	case outcomeFailed, outcomeLost, outcomeNotStarted:
 		if !a.ended() && !lingers(pod) {
 			return outcome{kind: outcomeRunning, message: message} // the Job controller is about to see it
 		}
@@ -86,6 +88,10 @@ func judgeEnded(a *attempt, pod *corev1.Pod) outcome {
 	return o
 }
 
+// notStarted are the kubelet's reasons of a container that ended before it began, such as an image without
+// simclr-trainer.
+var notStarted = map[string]bool{"StartError": true, "ContainerCannotRun": true}
+
 // kindOf is the contract's meaning of an exit code, and what happened to the pod besides.
 func kindOf(code int32, pod *corev1.Pod) outcomeKind {
 	disruption := podCondition(pod, corev1.DisruptionTarget)
@@ -94,6 +100,8 @@ func kindOf(code int32, pod *corev1.Pod) outcomeKind {
 		return outcomeDone
 	case code == contract.ExitUserError, code == contract.ExitDiverged:
 		return outcomeFatal
+	case notStarted[terminatedState(pod).Reason]:
+		return outcomeNotStarted
 	case code == contract.ExitTerminate,
 		pod.DeletionTimestamp != nil,
 		disruption != nil && disruption.Status == corev1.ConditionTrue:
@@ -107,7 +115,7 @@ func explain(f *v1alpha1.Failure, code int32, kubelet string) {
 	switch {
 	case kubelet == "OOMKilled":
 		f.Reason = "OOMKilled"
-		f.Message = clean("out of memory: raise template.resources.limits.memory, or lower batchSize. "+f.Message, maxText)
+		f.Message = clean("out of memory: raise template.resources.limits.memory (where none is set the node ran out: raise requests.memory), or lower batchSize. "+f.Message, maxText)
 	case f.Message == "":
 		f.Message = fmt.Sprintf("the trainer exited with %d", code)
 	}

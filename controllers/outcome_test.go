@@ -78,6 +78,20 @@ func TestJudge(t *testing.T) {
 			}}, job: failed,
 			want: seen{outcomeDisrupted, "OutOfcpu", "node had no cpu"},
 		},
+		"on a node that is lost": {
+			pods: []func(*wrap.PodWrapper){func(w *wrap.PodWrapper) {
+				w.Condition(corev1.DisruptionTarget, corev1.ConditionTrue, "DeletionByPodGC", "PodGC: node no longer exists")
+				w.Status.Phase = corev1.PodFailed
+			}}, job: failed,
+			want: seen{outcomeDisrupted, "DeletionByPodGC", "node no longer exists"},
+		},
+		"an image without simclr-trainer": {
+			pods: []func(*wrap.PodWrapper){func(w *wrap.PodWrapper) {
+				w.Exited(128, "exec: simclr-trainer: not found")
+				w.Status.ContainerStatuses[0].State.Terminated.Reason = "StartError"
+			}}, job: failed,
+			want: seen{outcomeNotStarted, "StartError", "simclr-trainer: not found"},
+		},
 		"out of memory": {
 			pods: []func(*wrap.PodWrapper){func(w *wrap.PodWrapper) {
 				w.Exited(137, "")

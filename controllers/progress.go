@@ -46,7 +46,8 @@ func (r *Reconciler) progress(_ context.Context, s *scope) error {
 }
 
 func (s *scope) unreachable(st *v1alpha1.StageStatus, why string) {
-	message := fmt.Sprintf("stage %s: the trainer does not tell its progress: %s", st.Name, why)
+	message := fmt.Sprintf("stage %s: training goes on, but the trainer does not tell its progress; does a NetworkPolicy keep the manager from port %d? %s",
+		st.Name, contract.HTTPPort, why)
 	if !s.has(v1alpha1.ConditionProgressing, metav1.ConditionUnknown, reasonProgressUnreachable) {
 		s.warn(reasonProgressUnreachable, message)
 	}

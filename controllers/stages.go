@@ -71,7 +71,19 @@ func (r *Reconciler) advance(ctx context.Context, s *scope, st *v1alpha1.StageSt
 	if d.action == actionFail || d.action == actionExhaust {
 		return failedStage(st, d, s.maxRestarts())
 	}
+	if d.action == actionBlock {
+		return r.blockedStart(ctx, s, st, d)
+	}
 	return r.restart(ctx, s, st, a, d)
+}
+
+// blockedStart waits for a suspension, in which a person corrects the template, and tries again after it.
+func (r *Reconciler) blockedStart(ctx context.Context, s *scope, st *v1alpha1.StageStatus, d decision) error {
+	if st.State == v1alpha1.StageSuspended {
+		return r.start(ctx, s, st, d.next)
+	}
+	return blockf(reasonContainerConfigError, "stage %s: the trainer cannot be started: suspend the run, correct spec.template, resume: %s: %s",
+		st.Name, st.LastFailure.Reason, st.LastFailure.Message)
 }
 
 // newestAttempt is the stage's newest attempt; nil where none was made or it is gone. The cache may not

@@ -254,3 +254,29 @@ func TestJobDeletedInTheBackground(t *testing.T) {
 		})
 	}
 }
+
+// An image without simclr-trainer: the kubelet's container never ran.
+func TestTrainerThatCannotBeStarted(t *testing.T) {
+	c := newCluster(t)
+	run := c.create(wrap.MakeRun(c.namespace, "bare").MaxRestarts(0))
+	job := c.job(run, "pretrain", 1)
+	c.pod(job, func(w *wrap.PodWrapper) {
+		w.Exited(128, `exec: "simclr-trainer": executable file not found`)
+		w.Status.ContainerStatuses[0].State.Terminated.Reason = "StartError"
+	})
+	c.ends(job, batchv1.JobFailed)
+	c.condition(run, v1alpha1.ConditionProgressing, metav1.ConditionFalse, "ContainerConfigError", "simclr-trainer", "correct spec.template")
+	c.condition(run, v1alpha1.ConditionStalled, metav1.ConditionTrue, "ContainerConfigError")
+	c.edit(run, suspended(true))
+	c.condition(run, v1alpha1.ConditionSuspended, metav1.ConditionTrue, "Suspended")
+	c.edit(run, func(r *v1alpha1.SimCLRRun) { r.Spec.Template.Image = "registry.example/trainer:2" })
+	c.edit(run, suspended(false))
+	again := c.job(run, "pretrain", 2)
+	if image := again.Spec.Template.Spec.Containers[0].Image; image != "registry.example/trainer:2" {
+		t.Errorf("image %s", image)
+	}
+	c.condition(run, v1alpha1.ConditionStalled, metav1.ConditionFalse, "AsExpected")
+	if n := c.get(run).Status.Restarts; n != 0 {
+		t.Errorf("%d restarts charged", n)
+	}
+}
