@@ -16,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -52,9 +53,18 @@ func run(o *options) error {
 	if err != nil {
 		return err
 	}
-	mgr, err := ctrl.NewManager(config, managerOptions(o))
+	mgr, err := newManager(config, managerOptions(o), o)
 	if err != nil {
 		return err
+	}
+	return mgr.Start(ctrl.SetupSignalHandler())
+}
+
+// newManager has the reconciler and the probes.
+func newManager(config *rest.Config, managed ctrl.Options, o *options) (ctrl.Manager, error) {
+	mgr, err := ctrl.NewManager(config, managed)
+	if err != nil {
+		return nil, err
 	}
 	reconciler := &controllers.Reconciler{
 		Client:          mgr.GetClient(),
@@ -67,15 +77,12 @@ func run(o *options) error {
 		DatasetMirror:   o.datasetMirror,
 	}
 	if err := reconciler.SetupWithManager(mgr); err != nil {
-		return err
+		return nil, err
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return err
+		return nil, err
 	}
-	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
-		return err
-	}
-	return mgr.Start(ctrl.SetupSignalHandler())
+	return mgr, mgr.AddReadyzCheck("ping", healthz.Ping)
 }
 
 func managerOptions(o *options) ctrl.Options {

@@ -67,6 +67,9 @@ func onlyComments(document []byte) bool {
 
 func name(object map[string]any) string {
 	metadata := object["metadata"].(map[string]any)
+	if namespace, there := metadata["namespace"]; there {
+		return fmt.Sprintf("%v %v/%v", object["kind"], namespace, metadata["name"])
+	}
 	return fmt.Sprintf("%v %v", object["kind"], metadata["name"])
 }
 
