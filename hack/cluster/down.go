@@ -25,7 +25,7 @@ func down(ctx context.Context, kubeconfig string) error {
 		return errors.New("this needs root")
 	}
 	if !exists(dataDir) && !exists(runDir) {
-		say("no local cluster on this machine")
+		sayf("no local cluster on this machine")
 		return nil
 	}
 	processes, err := known()
@@ -35,7 +35,7 @@ func down(ctx context.Context, kubeconfig string) error {
 	stopBut(processes, "containerd", "etcd", "kube-apiserver")
 	if exists(containerdSocket) {
 		if err := removePods(ctx); err != nil {
-			say("%v; killing what is left", err)
+			sayf("%v; killing what is left", err)
 		}
 	}
 	stopBut(processes)
@@ -59,7 +59,7 @@ func down(ctx context.Context, kubeconfig string) error {
 			return err
 		}
 	}
-	say("removed")
+	sayf("removed")
 	return nil
 }
 

@@ -39,7 +39,9 @@ func preflight() error {
 		if err != nil {
 			return fmt.Errorf("%w: does another Kubernetes run on this machine? %s", err, instead)
 		}
-		l.Close()
+		if err := l.Close(); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -55,8 +57,10 @@ func installPackages() error {
 	if len(missing) == 0 {
 		return nil
 	}
-	say("installing %s", strings.Join(missing, " "))
-	os.Setenv("DEBIAN_FRONTEND", "noninteractive")
+	sayf("installing %s", strings.Join(missing, " "))
+	if err := os.Setenv("DEBIAN_FRONTEND", "noninteractive"); err != nil {
+		return err
+	}
 	if _, err := sh("apt-get", "update", "-qq"); err != nil {
 		return err
 	}
@@ -109,7 +113,8 @@ func readBefore() (before, error) {
 	if err != nil {
 		return b, err
 	}
-	return b, json.Unmarshal(data, &b)
+	err = json.Unmarshal(data, &b)
+	return b, err
 }
 
 // restore removes the shared directories that were not there and puts the settings back.
@@ -125,6 +130,6 @@ func (b before) restore() error {
 	return os.WriteFile(ipForward, []byte(b.IPForward), 0o644)
 }
 
-func say(format string, args ...any) {
+func sayf(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, "cluster: "+format+"\n", args...)
 }

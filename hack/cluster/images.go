@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os/exec"
 	"path/filepath"
@@ -10,14 +11,14 @@ import (
 // load imports image archives, so that a pod finds them without a registry.
 func load(ctx context.Context, files []string) error {
 	if !exists(containerdSocket) {
-		return fmt.Errorf("containerd does not run (make cluster-up)")
+		return errors.New("containerd does not run (make cluster-up)")
 	}
 	for _, file := range files {
 		cmd := exec.CommandContext(ctx, "ctr", "--address", containerdSocket, "--namespace", "k8s.io", "images", "import", file)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("importing %s: %w: %s", file, err, out)
 		}
-		say("loaded %s", filepath.Base(file))
+		sayf("loaded %s", filepath.Base(file))
 	}
 	return nil
 }

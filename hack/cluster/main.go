@@ -14,12 +14,16 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := root().ExecuteContext(ctx); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "cluster:", err)
 		os.Exit(1)
 	}
+}
+
+func run() error {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	return root().ExecuteContext(ctx)
 }
 
 func root() *cobra.Command {
@@ -62,20 +66,27 @@ func root() *cobra.Command {
 				return load(cmd.Context(), args)
 			},
 		},
-		&cobra.Command{
+	)
+	cmd.AddCommand(servers()...)
+	return cmd
+}
+
+// servers are the processes of this program that up starts.
+func servers() []*cobra.Command {
+	return []*cobra.Command{
+		{
 			Use: "serve-datasets", Args: cobra.NoArgs, Hidden: true,
 			Short: "Serve Debian's dataset packages as a mirror of known datasets",
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				return serveDatasets(cmd.Context())
 			},
 		},
-		&cobra.Command{
+		{
 			Use: "serve-volumes", Args: cobra.NoArgs, Hidden: true,
 			Short: "Provision claims of the default storage class as directories of this machine",
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				return serveVolumes(cmd.Context(), adminKubeconfig)
 			},
 		},
-	)
-	return cmd
+	}
 }

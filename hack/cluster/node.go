@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ func waitForNode(ctx context.Context, client kubernetes.Interface, processes []p
 			}
 		}
 		if len(node.Status.Conditions) == 0 {
-			return fmt.Errorf("node: no status yet")
+			return errors.New("node: no status yet")
 		}
 		_, err = client.CoreV1().ServiceAccounts("default").Get(ctx, "default", metav1.GetOptions{})
 		return err

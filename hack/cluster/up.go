@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -56,7 +57,7 @@ func up(ctx context.Context, bin, kubeconfig string) error {
 	if err := waitForNode(ctx, client, processes); err != nil {
 		return err
 	}
-	say("node Ready after %s; KUBECONFIG=%s", time.Since(start).Round(100*time.Millisecond), kubeconfig)
+	sayf("node Ready after %s; KUBECONFIG=%s", time.Since(start).Round(100*time.Millisecond), kubeconfig)
 	return nil
 }
 
@@ -79,7 +80,7 @@ func writeStateOf(bin, kubeconfig string) error {
 func known() ([]process, error) {
 	bin, err := os.ReadFile(filepath.Join(dataDir, "bin"))
 	if err != nil {
-		return nil, fmt.Errorf("no local cluster on this machine (make cluster-up)")
+		return nil, errors.New("no local cluster on this machine (make cluster-up)")
 	}
 	return components(string(bin))
 }

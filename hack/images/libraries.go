@@ -52,12 +52,12 @@ func libraryFiles(program string) (files, error) {
 }
 
 func (f files) addLibrary(as, path string) error {
-	real, err := filepath.EvalSymlinks(path)
+	target, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return err
 	}
-	f[as] = file{from: real, mode: 0o755}
-	licence, err := licenceOf(path, real)
+	f[as] = file{from: target, mode: 0o755}
+	licence, err := licenceOf(path, target)
 	if err != nil {
 		return err
 	}
