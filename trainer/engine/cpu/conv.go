@@ -33,8 +33,8 @@ func (l *lowering) primitive(k convKey) (unsafe.Pointer, error) {
 func preferred(channels int) int { return int(C.preferred_block(C.int(channels))) }
 
 // layouts gives a convolution the blocks of its two activations for which oneDNN has a fast kernel: both
-// blocked, or plain images of at most 3 channels to blocked, or both NHWC. All other pairs, of channels
-// that divide by 8 and channels that do not, fall to its reference loops.
+// in blocks of one size, or plain images of at most 3 channels to blocked, or both NHWC. All other pairs, of
+// blocks of 8 and of 16 too, fall to its reference loops, which take hundreds of times as long.
 func (k *convKey) layouts() (src, dst int) {
 	switch {
 	case k.o%8 != 0 || k.c%8 != 0 && k.c > 3:
@@ -43,7 +43,8 @@ func (k *convKey) layouts() (src, dst int) {
 	case k.c%8 != 0:
 		src, dst = 1, preferred(k.o)
 	default:
-		src, dst = preferred(k.c), preferred(k.o)
+		src = min(preferred(k.c), preferred(k.o))
+		dst = src
 	}
 	k.src, k.dst = src, dst
 	return src, dst
