@@ -29,7 +29,7 @@ func (r *Reconciler) load(ctx context.Context, s *scope) error {
 	}
 	s.sortAttempts()
 	s.strays = straysOf(jobs.Items, pods.Items)
-	return nil
+	return r.recallStatus(ctx, s)
 }
 
 // straysOf are the pods that have not ended although their Job is gone: kubectl delete job takes the Job

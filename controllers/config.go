@@ -30,7 +30,6 @@ const (
 
 // fixConfig makes s.config: the resolved run, fixed at its first stage, as the trainer reads it.
 func (r *Reconciler) fixConfig(ctx context.Context, s *scope) error {
-	s.recallConfig()
 	if s.run.Status.ConfigHash == "" {
 		fixed, err := r.resolve(ctx, s)
 		if err != nil {
@@ -74,37 +73,6 @@ func (r *Reconciler) stopForChange(ctx context.Context, s *scope) error {
 	st.State = v1alpha1.StageSuspended
 	s.stopping(st)
 	return errStop
-}
-
-// recallConfig finds a lost status' configuration in the newest Job.
-func (s *scope) recallConfig() {
-	st := &s.run.Status
-	if st.ConfigHash != "" {
-		return
-	}
-	var newest *attempt
-	for i := range s.attempts {
-		a := &s.attempts[i]
-		if newest == nil || newest.job.CreationTimestamp.Before(&a.job.CreationTimestamp) {
-			newest = a
-		}
-	}
-	if newest == nil {
-		return
-	}
-	st.ConfigHash = newest.job.Annotations[annotationConfigHash]
-	st.ContractVersion = int32(parseCount(newest.job.Annotations[annotationContractVersion]))
-	for _, c := range newest.job.Spec.Template.Spec.Containers {
-		if c.Name != ContainerName {
-			continue
-		}
-		st.Image = c.Image
-		for _, e := range c.Env {
-			if e.Name == contract.EnvThreads {
-				st.Threads = int32(parseCount(e.Value))
-			}
-		}
-	}
 }
 
 // resolve is the run with every default, the encoder's source found, and image and threads fixed.

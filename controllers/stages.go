@@ -166,6 +166,9 @@ func (r *Reconciler) start(ctx context.Context, s *scope, st *v1alpha1.StageStat
 	if err != nil {
 		return err
 	}
+	if err := r.noteCounts(ctx, s, st.Name, counts{number, l.charged}); err != nil {
+		return err
+	}
 	switch err = r.Create(ctx, job); {
 	case err == nil:
 		s.tell("StageStarted", fmt.Sprintf("stage %s, attempt %d: Job %s", st.Name, number, job.Name))

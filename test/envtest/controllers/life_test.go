@@ -1,6 +1,7 @@
 package controllers_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -164,4 +165,32 @@ func TestStatusWiped(t *testing.T) {
 	if n := len(c.jobs(run)); n != 3 {
 		t.Errorf("%d Jobs: %v", n, c.jobs(run))
 	}
+}
+
+// The Job that has the counters is gone; a first attempt again would be refused by what later ones wrote.
+func TestStatusWipedWhileSuspended(t *testing.T) {
+	c := newCluster(t)
+	run := c.create(wrap.MakeRun(c.namespace, "blank").MaxRestarts(1))
+	c.fails(c.job(run, "pretrain", 1), "pretrain", contract.TerminationMessage{ExitCode: contract.ExitStorage, Message: "disk"})
+	c.condition(run, v1alpha1.ConditionProgressing, metav1.ConditionTrue, "BackingOff")
+	c.pass(run, controllersBackoff)
+	second := c.job(run, "pretrain", 2)
+	c.runs(second)
+	c.edit(run, suspended(true))
+	c.collects(second)
+	c.gone(c.job(run, "pretrain", 1))
+	c.condition(run, v1alpha1.ConditionSuspended, metav1.ConditionTrue, "Suspended")
+	before := c.get(run)
+	wiped := before.DeepCopy()
+	wiped.Status = v1alpha1.SimCLRRunStatus{}
+	c.must(api.Status().Update(t.Context(), wiped))
+	c.condition(run, v1alpha1.ConditionSuspended, metav1.ConditionTrue, "Suspended")
+	c.edit(run, suspended(false))
+	c.job(run, "pretrain", 3)
+	c.eventually("counters", func() string {
+		if st := c.get(run).Status; st.Restarts != 1 || st.ConfigHash != before.Status.ConfigHash {
+			return fmt.Sprintf("restarts %d, hash %s", st.Restarts, st.ConfigHash)
+		}
+		return ""
+	})
 }

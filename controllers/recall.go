@@ -1,0 +1,104 @@
+package controllers
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+)
+
+// annotationCounts and a stage's name are an annotation of the ConfigMap with the stage's counters, so that
+// they outlive the Job, which a suspension deletes, and the status.
+const annotationCounts = "training.simclr.dev/counts."
+
+type counts struct {
+	Attempts int32 `json:"attempts"`
+	Charged  int32 `json:"charged,omitempty"`
+}
+
+// noteCounts writes an attempt's number to the ConfigMap before its Job is made.
+func (r *Reconciler) noteCounts(ctx context.Context, s *scope, stage string, c counts) error {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	patch, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"annotations": map[string]string{annotationCounts + stage: string(text)},
+	}})
+	if err != nil {
+		return err
+	}
+	stored := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+		Namespace: s.run.Namespace, Name: ConfigMapName(s.run.Name, s.run.Status.ConfigHash),
+	}}
+	return r.Patch(ctx, stored, client.RawPatch(types.MergePatchType, patch), client.FieldOwner(FieldManager))
+}
+
+// recallStatus reads what a lost status said of the configuration and the counters.
+func (r *Reconciler) recallStatus(ctx context.Context, s *scope) error {
+	st := &s.run.Status
+	if st.ConfigHash != "" {
+		return nil
+	}
+	var stored corev1.ConfigMapList
+	if err := r.List(ctx, &stored, client.InNamespace(s.run.Namespace), client.MatchingLabels{LabelRun: s.run.Name}); err != nil {
+		return err
+	}
+	ours := slices.DeleteFunc(stored.Items, func(m corev1.ConfigMap) bool { return !controlledBy(&m, s.run) })
+	if len(ours) == 0 {
+		s.recallFromJobs()
+		return nil
+	}
+	newest := slices.MaxFunc(ours, func(a, b corev1.ConfigMap) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
+	config, err := parseConfig(newest.Data[runKey])
+	if err != nil {
+		s.recallFromJobs()
+		return nil
+	}
+	st.ConfigHash, st.Image, st.Threads, st.ContractVersion =
+		hashOf(newest.Data[runKey]), config.Status.Image, config.Status.Threads, config.Status.ContractVersion
+	for _, name := range config.Spec.StageNames() {
+		stage := s.stage(name)
+		for i := range ours {
+			var c counts
+			if json.Unmarshal([]byte(ours[i].Annotations[annotationCounts+name]), &c) == nil && c.Attempts > stage.Attempts {
+				stage.Attempts, stage.ChargedRestarts, stage.Workload = c.Attempts, c.Charged, JobName(s.run.Name, name, c.Attempts)
+			}
+		}
+	}
+	return nil
+}
+
+// recallFromJobs finds a lost status' configuration in the newest Job.
+func (s *scope) recallFromJobs() {
+	st := &s.run.Status
+	var newest *attempt
+	for i := range s.attempts {
+		a := &s.attempts[i]
+		if newest == nil || newest.job.CreationTimestamp.Before(&a.job.CreationTimestamp) {
+			newest = a
+		}
+	}
+	if newest == nil {
+		return
+	}
+	st.ConfigHash = newest.job.Annotations[annotationConfigHash]
+	st.ContractVersion = int32(parseCount(newest.job.Annotations[annotationContractVersion]))
+	for _, c := range newest.job.Spec.Template.Spec.Containers {
+		if c.Name != ContainerName {
+			continue
+		}
+		st.Image = c.Image
+		for _, e := range c.Env {
+			if e.Name == contract.EnvThreads {
+				st.Threads = int32(parseCount(e.Value))
+			}
+		}
+	}
+}
