@@ -16,9 +16,6 @@ func (r *Reconciler) resolveSource(ctx context.Context, run *v1alpha1.SimCLRRun)
 	if from == nil || from.Run == "" {
 		return nil
 	}
-	if from.Run == run.Name {
-		return failf(reasonInvalidSpec, "pretraining.from.run names the run itself: name another run")
-	}
 	var source v1alpha1.SimCLRRun
 	err := r.Get(ctx, client.ObjectKey{Namespace: run.Namespace, Name: from.Run}, &source)
 	switch {

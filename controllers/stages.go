@@ -226,9 +226,4 @@ func (s *scope) chargedElsewhere(st *v1alpha1.StageStatus) int32 {
 	return sum
 }
 
-func (s *scope) maxRestarts() int32 {
-	if n := s.config.Spec.RestartPolicy.MaxRestarts; n != nil {
-		return *n
-	}
-	return 3
-}
+func (s *scope) maxRestarts() int32 { return *s.config.Spec.RestartPolicy.MaxRestarts }

@@ -6,15 +6,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/resource"
 	corev1ac "k8s.io/client-go/applyconfigurations/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
-
-// defaultClaimSize of an output claim that names none.
-const defaultClaimSize = "10Gi"
 
 // storage makes or finds the output claim and finds the claims that datasets are on. Only a new attempt
 // needs them: one that runs keeps its claims until its pod is gone, so start tells what is wrong.
@@ -104,17 +100,10 @@ func (r *Reconciler) makeClaim(ctx context.Context, s *scope, spec *v1alpha1.Cla
 }
 
 func (r *Reconciler) applyClaim(ctx context.Context, s *scope, name string, spec *v1alpha1.ClaimSpec) error {
-	if spec == nil {
-		spec = &v1alpha1.ClaimSpec{}
-	}
-	size := resource.MustParse(defaultClaimSize)
-	if spec.Size != nil {
-		size = *spec.Size
-	}
 	want := corev1ac.PersistentVolumeClaimSpec().
 		WithAccessModes(corev1.ReadWriteOnce).
 		WithResources(corev1ac.VolumeResourceRequirements().
-			WithRequests(corev1.ResourceList{corev1.ResourceStorage: size}))
+			WithRequests(corev1.ResourceList{corev1.ResourceStorage: *spec.Size}))
 	if spec.StorageClassName != nil {
 		want = want.WithStorageClassName(*spec.StorageClassName)
 	}
