@@ -39,14 +39,15 @@ func main() {
 	fashion := flag.String("fashion-mnist", "", "directory of Fashion-MNIST's files; empty: they are downloaded")
 	threads := flag.String("threads", "2", "compute threads")
 	seeds := flag.Int64("seeds", 3, "how many seeds")
+	only := flag.String("only", "", "one experiment: fashion-mnist or cifar10; empty: both")
 	flag.Parse()
-	if err := measureAll(*output, *cifar, *fashion, *threads, *seeds); err != nil {
+	if err := measureAll(*only, *output, *cifar, *fashion, *threads, *seeds); err != nil {
 		fmt.Fprintln(os.Stderr, "results:", err)
 		os.Exit(1)
 	}
 }
 
-func measureAll(output, cifar, fashion, threads string, seeds int64) error {
+func measureAll(only, output, cifar, fashion, threads string, seeds int64) error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	experiments := []experiment{
@@ -54,6 +55,9 @@ func measureAll(output, cifar, fashion, threads string, seeds int64) error {
 		{"cifar10", "config/samples/cifar10-yardstick.yaml", []string{"--dataset", cifar}},
 	}
 	for _, e := range experiments {
+		if only != "" && e.name != only {
+			continue
+		}
 		e.args = append(e.args, "--threads", threads)
 		if e.name == "cifar10" && cifar == "" {
 			fmt.Fprintln(os.Stderr, "results: cifar10 is left out, because --cifar10 names no directory")
