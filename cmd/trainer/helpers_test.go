@@ -72,12 +72,13 @@ func trainer(t *testing.T, args ...string) ended {
 // wants checks a command's exit code and that it told a person so.
 func (e ended) wants(t *testing.T, code int, text ...string) {
 	t.Helper()
+	t.Log(e)
 	if e.code != code {
-		t.Errorf("%v\nwant exit code %d", e, code)
+		t.Errorf("want exit code %d", code)
 	}
 	for _, s := range text {
 		if !strings.Contains(e.out+e.stderr, s) {
-			t.Errorf("%v\nwant it to say %q", e, s)
+			t.Errorf("want it to say %q", s)
 		}
 	}
 }
@@ -126,13 +127,19 @@ const shortStages = `
   finetuning: [{name: half, labelFraction: "0.5", epochs: 1}]
 `
 
+// pretrainOnly is a run without labels.
+const pretrainOnly = "  pretraining: {epochs: 1}\n  knn: {mode: Disabled}\n  linearEvaluation: {mode: Disabled}\n"
+
 // generated is an ImageFolder of PNG images, noise around a colour of each class.
 func generated(t *testing.T, classes, train, test int) string {
 	t.Helper()
 	dir, r := t.TempDir(), rand.New(rand.NewPCG(7, 8))
-	for split, n := range map[string]int{"train": train, "test": test} {
+	for _, split := range []struct {
+		name string
+		n    int
+	}{{"train", train}, {"test", test}} {
 		for c := range classes {
-			for i := range n {
+			for i := range split.n {
 				m := image.NewNRGBA(image.Rect(0, 0, 8, 8))
 				for p := range 64 {
 					m.Set(p%8, p/8, color.NRGBA{uint8(40*c + r.IntN(60)), uint8(r.IntN(256)), uint8(200 - 40*c), 255})
@@ -141,7 +148,7 @@ func generated(t *testing.T, classes, train, test int) string {
 				if err := png.Encode(&raw, m); err != nil {
 					t.Fatal(err)
 				}
-				write(t, filepath.Join(dir, split, fmt.Sprintf("class%d", c), fmt.Sprintf("%03d.png", i)), raw.String())
+				write(t, filepath.Join(dir, split.name, fmt.Sprintf("class%d", c), fmt.Sprintf("%03d.png", i)), raw.String())
 			}
 		}
 	}

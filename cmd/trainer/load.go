@@ -20,7 +20,7 @@ func load(path string) (*v1alpha1.SimCLRRun, error) {
 	}
 	run, err := validation.Load(raw)
 	var several utilerrors.Aggregate
-	if errors.As(err, &several) {
+	if errors.As(err, &several) && len(several.Errors()) > 1 {
 		lines := path + " is not valid:"
 		for _, e := range several.Errors() {
 			lines += "\n  " + e.Error()
