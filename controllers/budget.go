@@ -48,6 +48,7 @@ func decide(l ledger, o outcome, checkpoint int64, others, maxRestarts int32) de
 		return decision{action: actionFail}
 	case outcomeNotStarted:
 		return decision{action: actionBlock, next: l}
+	case outcomeFailed, outcomeLost, outcomeDisrupted: // are tried again
 	}
 	d := decision{action: actionRestart, charged: o.kind == outcomeFailed, next: l}
 	newer := checkpoint > l.checkpointStep

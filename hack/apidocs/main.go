@@ -83,8 +83,7 @@ func table(head string, s schema, structure reflect.Type, row row) string {
 // walk visits the fields of our own types, in the order in which the Go types have them; entries of lists
 // are written a[].
 func walk(s schema, structure reflect.Type, path string, visit func(string, schema, bool)) {
-	for i := range structure.NumField() {
-		field := structure.Field(i)
+	for field := range structure.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		f, at, kind := s.Properties[name], strings.TrimPrefix(path+"."+name, "."), field.Type
 		below := &f

@@ -6,6 +6,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -77,8 +78,7 @@ func rendered(helm string, values ...string) (map[string]any, error) {
 	}
 	command := exec.Command(helm, append([]string{"template", release, chart, "--namespace", namespace}, values...)...)
 	out, err := command.Output()
-	var failed *exec.ExitError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
 		return nil, fmt.Errorf("helm template %v: %w\n%s", values, err, failed.Stderr)
 	}
 	if err != nil {
@@ -109,9 +109,7 @@ func kustomized(dir string) (map[string]any, error) {
 			if err != nil {
 				return nil, err
 			}
-			for key, object := range below {
-				objects[key] = object
-			}
+			maps.Copy(objects, below)
 			continue
 		}
 		text, err := os.ReadFile(path)

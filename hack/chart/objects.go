@@ -52,7 +52,7 @@ func add(objects map[string]any, text []byte) error {
 		if _, there := objects[key]; there {
 			return fmt.Errorf("%s is there twice", key)
 		}
-		objects[key] = comparable(object)
+		objects[key] = neutral(object)
 	}
 }
 
@@ -73,8 +73,8 @@ func name(object map[string]any) string {
 	return fmt.Sprintf("%v %v", object["kind"], metadata["name"])
 }
 
-// comparable is an object without what Helm adds of itself.
-func comparable(object map[string]any) map[string]any {
+// neutral is an object without what Helm adds of itself.
+func neutral(object map[string]any) map[string]any {
 	if labels, there := object["metadata"].(map[string]any)["labels"].(map[string]any); there {
 		delete(labels, "app.kubernetes.io/name") // config labels the Deployment alone
 	}

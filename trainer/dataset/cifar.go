@@ -73,7 +73,7 @@ func openCIFAR(dir string, limit int, o Options) (*Set, error) {
 type cifar struct {
 	split   Split
 	records [][]byte
-	bytes   int64 // of records, at most most
+	bytes   int64 // of records; most is the limit
 	most    int64
 }
 

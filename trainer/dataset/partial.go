@@ -30,7 +30,7 @@ func openPartial(path string) (f *os.File, resumed bool, err error) {
 		if !errors.Is(lock(f), syscall.EWOULDBLOCK) {
 			return f, false, nil
 		}
-		f.Close()
+		_ = f.Close() // nothing was written
 	}
 }
 
@@ -50,12 +50,12 @@ func leftPartial(path string) *os.File {
 		}
 		switch {
 		case lock(f) != nil || !isAt(f, name):
-			f.Close()
+			_ = f.Close() // nothing was written
 		case left == nil:
 			left = f
 		default:
-			os.Remove(name)
-			f.Close()
+			_ = os.Remove(name) // where that fails, a later process tries again
+			_ = f.Close()
 		}
 	}
 	return left
@@ -64,8 +64,8 @@ func leftPartial(path string) *os.File {
 // removeLeft removes what killed processes have left of a file that is whole by now.
 func removeLeft(path string) {
 	if f := leftPartial(path); f != nil {
-		os.Remove(f.Name())
-		f.Close()
+		_ = os.Remove(f.Name()) // where that fails, a later process tries again
+		_ = f.Close()
 	}
 }
 

@@ -3,6 +3,7 @@ package dataset
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"os"
 	"os/exec"
@@ -107,7 +108,7 @@ func TestPartialIsLocked(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer g.Close()
-	if err := lock(g); err != syscall.EWOULDBLOCK {
+	if err := lock(g); !errors.Is(err, syscall.EWOULDBLOCK) {
 		t.Errorf("locked twice: %v", err)
 	}
 	if left := leftPartial(path); left != nil {

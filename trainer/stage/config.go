@@ -55,8 +55,7 @@ func newEngine(name string, accelerator v1alpha1.AcceleratorType, threads int) (
 // fitting gives an engine's error the contract's code: memory that is not there is the user's to mend, by
 // the batch size that fits what there was.
 func (r *runner) fitting(err error) error {
-	var memory *cpu.OutOfMemoryError
-	if errors.As(err, &memory) {
+	if memory, ok := errors.AsType[*cpu.OutOfMemoryError](err); ok {
 		r.Log.Error("out of memory", "error", err.Error())
 		return r.stage.OutOfMemory(memory.Had)
 	}

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"k8s.io/utils/ptr"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
@@ -20,7 +19,7 @@ func TestConfigHash(t *testing.T) {
 	run := resolved(t, func(s *v1alpha1.SimCLRRunSpec) {
 		s.Evaluation = &v1alpha1.EvaluationSpec{Dataset: v1alpha1.DatasetSpec{Name: "cifar-10"}}
 		s.Pretraining.From = &v1alpha1.EncoderSource{URI: "pvc://claim/encoder"}
-		s.Finetuning = []v1alpha1.FinetuningSpec{{Name: "few", LabelFraction: "0.1", BatchSize: ptr.To(int32(8))}}
+		s.Finetuning = []v1alpha1.FinetuningSpec{{Name: "few", LabelFraction: "0.1", BatchSize: new(int32(8))}}
 	})
 	hash := func() string {
 		t.Helper()

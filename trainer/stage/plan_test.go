@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"k8s.io/utils/ptr"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -16,12 +15,12 @@ import (
 // here of 8 images in 2 classes.
 func TestLimitedIsAsTheDataset(t *testing.T) {
 	dir := folder(t)
-	for n := int32(0); n <= 10; n++ {
-		limit := ptr.To(n)
+	for n := range int32(11) {
+		limit := new(n)
 		if n == 0 {
 			limit = nil
 		}
-		spec := v1alpha1.DatasetSpec{URI: "pvc://images", Format: v1alpha1.FormatImageFolder, Limit: limit, Labels: v1alpha1.LabelsFromFormat, ImageSize: ptr.To(int32(8))}
+		spec := v1alpha1.DatasetSpec{URI: "pvc://images", Format: v1alpha1.FormatImageFolder, Limit: limit, Labels: v1alpha1.LabelsFromFormat, ImageSize: new(int32(8))}
 		got, err := limited(plan.Dataset{Train: 8, Test: 4, Classes: 2}, limit)
 		set, errSet := dataset.Open(t.Context(), spec, dataset.Options{Directory: dir, Workers: 1, Field: "spec.dataset"})
 		if err != nil || errSet != nil {

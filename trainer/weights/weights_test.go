@@ -126,8 +126,8 @@ func TestSnapshotAndRestore(t *testing.T) {
 	if d := cmp.Diff(from, to); d != "" {
 		t.Error(d)
 	}
-	more := append(vars, engine.Variable{Name: "momentum:fc.weight"})
-	if err := weights.Restore(more, ts, to.set); err == nil || !strings.Contains(err.Error(), `no "momentum:fc.weight"`) {
+	vars = append(vars, engine.Variable{Name: "momentum:fc.weight"})
+	if err := weights.Restore(vars, ts, to.set); err == nil || !strings.Contains(err.Error(), `no "momentum:fc.weight"`) {
 		t.Errorf("got %v", err)
 	}
 }

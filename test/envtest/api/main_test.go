@@ -130,8 +130,8 @@ var index = regexp.MustCompile(`\[[0-9]+\]`)
 // causes of a refusal by the API server or by the validation without one.
 func causes(err error) []cause {
 	var all []cause
-	add := func(field, said string) {
-		all = append(all, cause{index.ReplaceAllString(field, "[]"), said})
+	add := func(path, said string) {
+		all = append(all, cause{index.ReplaceAllString(path, "[]"), said})
 	}
 	var status apierrors.APIStatus
 	var several utilerrors.Aggregate
@@ -142,8 +142,7 @@ func causes(err error) []cause {
 		}
 	case errors.As(err, &several):
 		for _, e := range several.Errors() {
-			var one *field.Error
-			if errors.As(e, &one) {
+			if one, ok := errors.AsType[*field.Error](e); ok {
 				add(one.Field, one.ErrorBody())
 			}
 		}

@@ -139,8 +139,7 @@ func (x *executable) Bytes() int64 {
 
 // had notes in an error of memory how much there was.
 func (x *executable) had(err error) error {
-	var memory *OutOfMemoryError
-	if errors.As(err, &memory) {
+	if memory, ok := errors.AsType[*OutOfMemoryError](err); ok {
 		memory.Had = x.Bytes()
 	}
 	return err
