@@ -104,15 +104,12 @@ func checkProgress(p *contract.Progress, target Target) error {
 	return nil
 }
 
+// percentOf a stage's steps. What is downloaded and compiled before the first one is not the stage's work.
 func percentOf(p *contract.Progress) int32 {
-	done, total := p.Step, p.TotalSteps
-	if total == 0 {
-		done, total = p.Done, p.Total
-	}
-	if total == 0 {
+	if p.TotalSteps == 0 {
 		return 0
 	}
-	return int32(100 * float64(min(done, total)) / float64(total))
+	return int32(100 * float64(min(p.Step, p.TotalSteps)) / float64(p.TotalSteps))
 }
 
 // decimal is a number for a status; "" for 0, which stands for "not known", and for absurd ones.

@@ -23,7 +23,7 @@ func (s *scope) summarize() {
 	if current != nil {
 		st.Stage = current.Name
 		if p := current.Progress; p != nil {
-			st.Progress, st.Loss, st.ImagesPerSecond = fmt.Sprintf("%d%%", p.Percent), p.Loss, p.ImagesPerSecond
+			st.Progress, st.Loss, st.ImagesPerSecond = shortProgress(p), p.Loss, p.ImagesPerSecond
 		}
 	}
 	switch {
@@ -40,6 +40,14 @@ func (s *scope) summarize() {
 	if current == nil || current.Progress == nil || s.active == nil {
 		st.ETA, st.ImagesPerSecond = "", ""
 	}
+}
+
+// shortProgress is the percentage while steps are done, and before and after them the phase.
+func shortProgress(p *v1alpha1.StageProgress) string {
+	if p.Phase == "" || p.Phase == "Training" {
+		return fmt.Sprintf("%d%%", p.Percent)
+	}
+	return clean(p.Phase, maxProgress)
 }
 
 // mattersMost is the message of the condition that a person should read first.

@@ -20,6 +20,10 @@ func TestSummary(t *testing.T) {
 		got.ImagesPerSecond != "285.0" || got.Message != "runs" {
 		t.Errorf("status %+v", got)
 	}
+	s.noteProgress(st, &contract.Progress{Phase: "Evaluating", Step: 2, TotalSteps: 2})
+	if s.summarize(); s.run.Status.Progress != "Evaluating" {
+		t.Errorf("progress %q in another phase than training", s.run.Status.Progress)
+	}
 	s.set(v1alpha1.ConditionFailed, "True", reasonUserError, "bad data")
 	s.active = nil
 	s.summarize()

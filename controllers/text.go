@@ -9,6 +9,9 @@ import (
 // maxText bounds text of others that goes into the status, in bytes.
 const maxText = 1024
 
+// maxProgress bounds status.progress.
+const maxProgress = 16
+
 // clean makes text of others fit for a status and an event: valid UTF-8, one line, no control
 // characters, at most limit bytes.
 func clean(text string, limit int) string {

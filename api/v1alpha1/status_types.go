@@ -22,7 +22,8 @@ type SimCLRRunStatus struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=14
 	Stage string `json:"stage,omitempty"`
-	// progress of the current stage, such as "42%".
+	// progress of the current stage: how much of its training is done, such as "42%", or the phase before and
+	// after it, such as "Preparing".
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
 	Progress string `json:"progress,omitempty"`

@@ -139,7 +139,7 @@ func join(parts []part, least int) string {
 }
 
 func lineParts(p contract.Progress) []part {
-	trains := p.Phase == Training && p.Step > 0
+	trains := p.Phase == Training && p.TotalSteps > 0 // a step was told of, not only resumed from
 	phase := part{strings.ToLower(p.Phase), mostImportant}
 	if trains {
 		phase.importance = 0 // a loss says that it trains

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
