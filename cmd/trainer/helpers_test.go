@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/jpeg"
 	"image/png"
 	"io"
 	"math/rand/v2"
@@ -130,37 +131,48 @@ const shortStages = `
 // pretrainOnly is a run without labels.
 const pretrainOnly = "  pretraining: {epochs: 1}\n  knn: {mode: Disabled}\n  linearEvaluation: {mode: Disabled}\n"
 
-// generated is an ImageFolder of PNG images, noise around a colour of each class.
+// generated is an ImageFolder of PNG images of 8 pixels, noise around a colour of each class.
 func generated(t *testing.T, classes, train, test int) string {
+	t.Helper()
+	names := make([]string, classes)
+	for c := range names {
+		names[c] = fmt.Sprintf("class%d", c)
+	}
+	return noise(t, names, train, test, 8, ".png", png.Encode)
+}
+
+func noise(t *testing.T, classes []string, train, test, size int, ending string, encode func(io.Writer, image.Image) error) string {
 	t.Helper()
 	dir, r := t.TempDir(), rand.New(rand.NewPCG(7, 8))
 	for _, split := range []struct {
 		name string
 		n    int
 	}{{"train", train}, {"test", test}} {
-		for c := range classes {
+		for c, class := range classes {
 			for i := range split.n {
-				m := image.NewNRGBA(image.Rect(0, 0, 8, 8))
-				for p := range 64 {
-					m.Set(p%8, p/8, color.NRGBA{uint8(40*c + r.IntN(60)), uint8(r.IntN(256)), uint8(200 - 40*c), 255})
+				m := image.NewNRGBA(image.Rect(0, 0, size, size))
+				for p := range size * size {
+					m.Set(p%size, p/size, color.NRGBA{uint8(40*c + r.IntN(60)), uint8(r.IntN(256)), uint8(200 - 40*c), 255})
 				}
 				var raw bytes.Buffer
-				if err := png.Encode(&raw, m); err != nil {
+				if err := encode(&raw, m); err != nil {
 					t.Fatal(err)
 				}
-				write(t, filepath.Join(dir, split.name, fmt.Sprintf("class%d", c), fmt.Sprintf("%03d.png", i)), raw.String())
+				write(t, filepath.Join(dir, split.name, class, fmt.Sprintf("%03d%s", i, ending)), raw.String())
 			}
 		}
 	}
 	return dir
 }
 
-// photographs are the first images of three classes of CIFAR-10 as JPEG.
+// photographs are the first images of three classes of CIFAR-10 as JPEG; where that is not there, noise.
 func photographs(t *testing.T, train, test int) string {
 	t.Helper()
+	classes := []string{"airplane", "cat", "ship"}
 	data := os.Getenv("SIMCLR_TEST_DATA")
 	if data == "" {
-		t.Fatal("set SIMCLR_TEST_DATA to the directory of cifar10-jpeg.tar.gz")
+		t.Log("no real photographs: SIMCLR_TEST_DATA is not set")
+		return noise(t, classes, train, test, 32, ".jpg", func(w io.Writer, m image.Image) error { return jpeg.Encode(w, m, nil) })
 	}
 	f, err := os.Open(filepath.Join(data, "cifar10-jpeg.tar.gz"))
 	if err != nil {
@@ -173,7 +185,7 @@ func photographs(t *testing.T, train, test int) string {
 	}
 	dir, files := t.TempDir(), tar.NewReader(z)
 	left := map[string]int{}
-	for _, class := range []string{"airplane", "cat", "ship"} {
+	for _, class := range classes {
 		left["train/"+class], left["test/"+class] = train, test
 	}
 	for {
