@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	waitAsleep()
+	spinBriefly()
 	os.Exit(execute(os.Args[1:]))
 }
 

@@ -5,19 +5,24 @@ import (
 	"syscall"
 )
 
-// waitPolicy is OpenMP's, which libgomp reads before main begins.
-const waitPolicy = "OMP_WAIT_POLICY"
+// libgomp reads these before main begins: how compute threads wait for each other.
+const (
+	waitPolicy = "OMP_WAIT_POLICY"
+	spinCount  = "GOMP_SPINCOUNT"
+	// briefly is tens of microseconds, longer than threads that all run are apart.
+	briefly = "3000"
+)
 
-// waitAsleep starts this program again in its own place, so that compute threads that wait for each other sleep instead
-// of spinning. A spinning thread keeps the one that it waits for from running wherever cores are shared: by the loader's
-// threads, by other pods, or by a CPU limit. A user's own OMP_WAIT_POLICY stays.
-func waitAsleep() {
-	if os.Getenv(waitPolicy) != "" {
+// spinBriefly starts this program again in its own place, so that compute threads spin for a moment only before they
+// sleep. By libgomp's default they spin for milliseconds, and keep the thread that they wait for from running wherever
+// cores are shared: with the loader's threads, other pods, or by a CPU limit. A user's own choice stays.
+func spinBriefly() {
+	if os.Getenv(waitPolicy) != "" || os.Getenv(spinCount) != "" {
 		return
 	}
 	self, err := os.Executable()
 	if err != nil {
 		return // slower where cores are shared, and right all the same
 	}
-	_ = syscall.Exec(self, os.Args, append(os.Environ(), waitPolicy+"=passive"))
+	_ = syscall.Exec(self, os.Args, append(os.Environ(), spinCount+"="+briefly))
 }
