@@ -134,7 +134,7 @@ test-slow: build ## Run the slow tests: the yardstick run's accuracies.
 	go test -tags slow -count 1 -timeout 60m ./test/slow
 
 .PHONY: results
-results: build ## The tables of docs/results.md (hours): SEEDS=3, DATA=CIFAR-10 as JPEG files (train/, test/).
+results: build ## The tables of docs/results.md (an hour): SEEDS=3, DATA=CIFAR-10 as JPEG files (train/, test/).
 	@hack/deps.sh dataset-fashion-mnist
 	@mkdir -p build/results
 	@cifar10=$$(hack/bench/cifar10.sh) && go run ./hack/results --fashion-mnist /usr/share/datasets/fashion-mnist \

@@ -83,7 +83,7 @@ func numbers(texts []string) ([]float64, error) {
 	return result, nil
 }
 
-// meanAndError is the mean and its standard error, s/√n with the unbiased s.
+// meanAndError is the mean and its standard error, s/√n with the unbiased s; one value has none.
 func meanAndError(x []float64) (mean, standardError float64) {
 	n := float64(len(x))
 	for _, v := range x {
@@ -92,5 +92,5 @@ func meanAndError(x []float64) (mean, standardError float64) {
 	for _, v := range x {
 		standardError += (v - mean) * (v - mean)
 	}
-	return mean, math.Sqrt(standardError / (n - 1) / n)
+	return mean, math.Sqrt(standardError / max(n-1, 1) / n)
 }
