@@ -42,8 +42,7 @@ func (r *Reconciler) noteCounts(ctx context.Context, s *scope, stage string, c c
 
 // recallStatus reads what a lost status said of the configuration and the counters.
 func (r *Reconciler) recallStatus(ctx context.Context, s *scope) error {
-	st := &s.run.Status
-	if st.ConfigHash != "" {
+	if s.run.Status.ConfigHash != "" {
 		return nil
 	}
 	var stored corev1.ConfigMapList
@@ -51,16 +50,23 @@ func (r *Reconciler) recallStatus(ctx context.Context, s *scope) error {
 		return err
 	}
 	ours := slices.DeleteFunc(stored.Items, func(m corev1.ConfigMap) bool { return !controlledBy(&m, s.run) })
-	if len(ours) == 0 {
+	if !s.recallFromConfigs(ours) {
 		s.recallFromJobs()
-		return nil
+	}
+	return nil
+}
+
+// recallFromConfigs is false where the configuration is lost or damaged.
+func (s *scope) recallFromConfigs(ours []corev1.ConfigMap) bool {
+	if len(ours) == 0 {
+		return false
 	}
 	newest := slices.MaxFunc(ours, func(a, b corev1.ConfigMap) int { return a.CreationTimestamp.Compare(b.CreationTimestamp.Time) })
 	config, err := parseConfig(newest.Data[runKey])
 	if err != nil {
-		s.recallFromJobs()
-		return nil
+		return false
 	}
+	st := &s.run.Status
 	st.ConfigHash, st.Image, st.Threads, st.ContractVersion =
 		hashOf(newest.Data[runKey]), config.Status.Image, config.Status.Threads, config.Status.ContractVersion
 	for _, name := range config.Spec.StageNames() {
@@ -72,7 +78,7 @@ func (r *Reconciler) recallStatus(ctx context.Context, s *scope) error {
 			}
 		}
 	}
-	return nil
+	return true
 }
 
 // recallFromJobs finds a lost status' configuration in the newest Job.

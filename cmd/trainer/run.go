@@ -65,8 +65,7 @@ func dataFlags(c *cobra.Command, d *stage.Sources) {
 	c.Flags().StringVar(&d.Cache, "cache", "", "directory of downloads (default: simclr/datasets in the user's cache)")
 }
 
-// runAll runs every stage that is not done.
-func runAll(ctx context.Context, out io.Writer, f runFlags) error {
+func (f runFlags) check() error {
 	if err := needFile(f.file); err != nil {
 		return err
 	}
@@ -75,6 +74,14 @@ func runAll(ctx context.Context, out io.Writer, f runFlags) error {
 	}
 	if f.threads < 1 {
 		return contract.UserErrorf("Usage", "--threads %d; set it to at least 1", f.threads)
+	}
+	return nil
+}
+
+// runAll runs every stage that is not done.
+func runAll(ctx context.Context, out io.Writer, f runFlags) error {
+	if err := f.check(); err != nil {
+		return err
 	}
 	run, err := load(f.file)
 	if err != nil {
