@@ -49,13 +49,20 @@ manifests: ## Regenerate the CRD, the manager's role, the chart's copies of both
 vet: ## Run go vet.
 	go vet ./...
 
+.PHONY: lint
+lint: deps ## Run golangci-lint.
+	@hack/tools/build.sh $(TOOLS_BIN) golangci-lint
+	@for module in . hack/cluster hack/images hack/lint-api; do \
+	  (cd $$module && $(TOOLS_BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...) || exit 1; \
+	done
+
 .PHONY: lint-api
 lint-api: ## Run kube-api-linter on the API types.
 	cd hack/lint-api && go build -trimpath -o ../../bin/lint-api .
 	bin/lint-api -test=false ./api/v1alpha1
 
 .PHONY: verify
-verify: deps vet lint-api verify-generated verify-chart ## Check formatting, vet, the API's conventions, generated files and the chart.
+verify: deps vet lint lint-api verify-generated verify-chart ## Check formatting, vet, lint, the API's conventions, generated files and the chart.
 	@test -z "$$(gofmt -l .)" || { echo "not formatted (run gofmt -w):"; gofmt -l .; exit 1; }
 
 .PHONY: verify-generated
