@@ -72,9 +72,7 @@ func execute(ctx context.Context, args []string, each func(epochEnd) bool) (usag
 	defer r.Close()
 	cmd.Stdout, cmd.Stderr = w, w
 	start := time.Now()
-	err = cmd.Start()
-	w.Close()
-	if err != nil {
+	if err := errors.Join(cmd.Start(), w.Close()); err != nil { // the program has its own end of the pipe
 		return usage{}, err
 	}
 	var u usage
