@@ -6,6 +6,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -41,7 +42,7 @@ func TestMain(m *testing.M) {
 
 func connect() error {
 	if os.Getenv("KUBECONFIG") == "" || mirror == "" {
-		return fmt.Errorf("KUBECONFIG and SIMCLR_E2E_MIRROR are not set: run make test-e2e, which sets them")
+		return errors.New("KUBECONFIG and SIMCLR_E2E_MIRROR are not set: run make test-e2e, which sets them")
 	}
 	var err error
 	if root, err = filepath.Abs("../.."); err != nil {

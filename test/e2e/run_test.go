@@ -14,7 +14,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/utils/ptr"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -207,5 +206,5 @@ func (s *scenario) isGone(object client.Object, name string) {
 }
 
 func suspended(yes bool) func(*v1alpha1.SimCLRRun) {
-	return func(r *v1alpha1.SimCLRRun) { r.Spec.Suspend = ptr.To(yes) }
+	return func(r *v1alpha1.SimCLRRun) { r.Spec.Suspend = new(yes) }
 }
