@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -20,6 +21,17 @@ const startTimeout = 2 * time.Minute
 func waitForAPI(ctx context.Context, client kubernetes.Interface, processes []process) error {
 	return poll(ctx, "the API server to be ready", processes, func(ctx context.Context) error {
 		return client.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error()
+	})
+}
+
+// waitForContainerd returns once containerd answers on its socket.
+func waitForContainerd(ctx context.Context, processes []process) error {
+	return poll(ctx, "containerd to answer", processes, func(ctx context.Context) error {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "unix", containerdSocket)
+		if err != nil {
+			return err
+		}
+		return conn.Close()
 	})
 }
 

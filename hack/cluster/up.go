@@ -45,19 +45,28 @@ func up(ctx context.Context, bin, kubeconfig string) error {
 		if err := p.ensure(); err != nil {
 			return err
 		}
-		if p.name == "kube-apiserver" { // the others give up when it is not there
-			if err := waitForAPI(ctx, client, processes); err != nil {
-				return err
-			}
-			if err := createStorageClass(ctx, client); err != nil {
-				return err
-			}
+		if err := waitFor(ctx, p, client, processes); err != nil {
+			return err
 		}
 	}
 	if err := waitForNode(ctx, client, processes); err != nil {
 		return err
 	}
 	sayf("node Ready after %s; KUBECONFIG=%s", time.Since(start).Round(100*time.Millisecond), kubeconfig)
+	return nil
+}
+
+// waitFor returns once a process that others give up without is there for them.
+func waitFor(ctx context.Context, p process, client kubernetes.Interface, processes []process) error {
+	switch p.name {
+	case "kube-apiserver":
+		if err := waitForAPI(ctx, client, processes); err != nil {
+			return err
+		}
+		return createStorageClass(ctx, client)
+	case "containerd": // the kubelet ends where it does not answer
+		return waitForContainerd(ctx, processes)
+	}
 	return nil
 }
 
