@@ -4,7 +4,7 @@ package optimizer
 import "math"
 
 // Schedule is the learning rate of a stage: linear warmup from 0 over WarmupSteps, then cosine decay to
-// 0 at TotalSteps (paper section 2.2; google-research/simclr model_util.py).
+// 0 at TotalSteps (paper section 2.3; google-research/simclr model_util.py).
 type Schedule struct {
 	Peak        float64
 	WarmupSteps int64
