@@ -20,12 +20,12 @@ const longStages = `
   checkpoint: {intervalSeconds: 1, keep: 3}
   pretraining: {epochs: 2}
   linearEvaluation: {mode: Disabled}
-  finetuning: [{name: all, labelFraction: "1", epochs: 3}]
+  finetuning: [{name: all, labelFraction: "1", epochs: 6}]
 `
 
 // longImages of each of three classes make longEpoch steps an epoch.
 const (
-	longImages = 200
+	longImages = 800
 	longEpoch  = 3 * longImages / 8
 )
 
@@ -135,7 +135,7 @@ func TestDivergenceKeepsTheLastGoodCheckpoint(t *testing.T) {
 	// weight decay of 1 at this rate makes weights grow by a few percent a step, to the end of float32
 	file := runFile(t, `
   checkpoint: {intervalSeconds: 1}
-  pretraining: {epochs: 100000, warmupEpochs: 0, optimizer: SGD, weightDecay: "1", learningRate: "1.45"}
+  pretraining: {epochs: 100000, warmupEpochs: 0, optimizer: SGD, weightDecay: "1", learningRate: "1.38"}
 `)
 	out := filepath.Join(t.TempDir(), "out")
 	for _, want := range []string{"pretrain  training", "pretrain  goes on from step"} {
