@@ -107,7 +107,7 @@ func cifar(b *testing.B, n int) [][]byte {
 	b.Helper()
 	f, err := os.Open(filepath.Join(os.Getenv("SIMCLR_TEST_DATA"), "cifar10-jpeg.tar.gz"))
 	if err != nil {
-		b.Skip("SIMCLR_TEST_DATA has no images: ", err)
+		b.Fatal("set SIMCLR_TEST_DATA to the directory of cifar10-jpeg.tar.gz: ", err)
 	}
 	defer f.Close()
 	z, err := gzip.NewReader(f)
