@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -47,15 +48,24 @@ func (r *Reconciler) fixConfig(ctx context.Context, s *scope) error {
 	if stored.Annotations[annotationInputs] == inputsOf(s.run) {
 		return nil
 	}
-	if s.running() {
+	fixed, err := r.adopt(s)
+	if s.running() && !s.runsWith(fixed) {
 		return r.stopForChange(ctx, s)
 	}
-	fixed, err := r.adopt(s)
 	if err != nil {
 		return err
 	}
 	s.tell("ConfigChanged", "accelerator or template has changed: the next attempt uses a new ConfigMap")
 	return r.useConfig(ctx, s, fixed)
+}
+
+// runsWith says whether all that runs was made with a configuration: the cache may still have the status
+// from before an attempt that this operator made with what the user has changed.
+func (s *scope) runsWith(config *v1alpha1.SimCLRRun) bool {
+	text, err := marshalConfig(config)
+	return err == nil && !slices.ContainsFunc(s.attempts, func(a attempt) bool {
+		return !a.over() && a.job.Annotations[annotationConfigHash] != hashOf(text)
+	})
 }
 
 // stopForChange stops what runs with an older accelerator or template: the run was suspended, edited and

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -107,6 +108,48 @@ func TestAStatusThatIsNotWrittenMakesNoSecondJob(t *testing.T) {
 	}
 	if len(run.Status.Stages) != 1 || run.Status.Stages[0].Attempts != 1 {
 		t.Errorf("stages %+v, want one of one attempt", run.Status.Stages)
+	}
+}
+
+func TestACacheThatIsBehindStopsNoAttemptOfAChangedRun(t *testing.T) {
+	behind := false
+	r, api, request := newTestReconciler(t, interceptor.Funcs{
+		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+			if behind {
+				return apierrors.NewConflict(schema.GroupResource{}, o.GetName(), errors.New("behind"))
+			}
+			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+		},
+	})
+	reconcile := func() {
+		t.Helper()
+		if _, err := r.Reconcile(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+	}
+	edit := func(change func(*v1alpha1.SimCLRRun)) {
+		t.Helper()
+		var run v1alpha1.SimCLRRun
+		if err := api.Get(t.Context(), request.NamespacedName, &run); err != nil {
+			t.Fatal(err)
+		}
+		change(&run)
+		run.Generation++
+		if err := api.Update(t.Context(), &run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	reconcile()
+	edit(func(run *v1alpha1.SimCLRRun) { run.Spec.Suspend = new(true) })
+	reconcile() // deletes run-pretrain-1
+	reconcile() // sees it gone
+	edit(func(run *v1alpha1.SimCLRRun) { run.Spec.Suspend, run.Spec.Template.Image = nil, "other" })
+	behind = true
+	reconcile() // makes run-pretrain-2, and its status is not written
+	behind = false
+	reconcile()
+	if diff := cmp.Diff([]string{"run-pretrain-2"}, jobNames(t, api)); diff != "" {
+		t.Errorf("Jobs (-want +got):\n%s", diff)
 	}
 }
 
