@@ -19,6 +19,10 @@ type LoaderConfig struct {
 	Batch, Size, Views int
 	// NewTransform makes the Transform of one goroutine.
 	NewTransform func() Transform
+	// Parts, of equal size, that a batch comes in, one after the other; 0: 1. Of several, all but the last come
+	// a second time before the next batch where Again is set, made anew and the same.
+	Parts int
+	Again bool
 	// Sequential gives the images once, in the set's order, the last batch smaller; else every epoch is
 	// shuffled by Seed, and the last, smaller batch is dropped.
 	Sequential bool
@@ -30,7 +34,7 @@ type LoaderConfig struct {
 	Epochs int
 	// Workers make views beside the training, with which they share the cores. 0: 1.
 	Workers int
-	// Prefetch is how many batches are made ahead. 0: 2.
+	// Prefetch is how many batches, or parts of batches, are made ahead. 0: 2.
 	Prefetch int
 }
 
@@ -40,9 +44,9 @@ type Loader struct {
 	free chan []float32 // as many as can be in use: prefetched, in the making, with the reader
 }
 
-// Batch of images.
+// Batch of images, or a part of one.
 type Batch struct {
-	Epoch, Index int // from 0; Index within the epoch
+	Epoch, Index, Part int // from 0; Index within the epoch, Part within the batch
 	// Pixels are (Views·B, 3, Size, Size) in [0,1]: the first views of all images, then the second.
 	Pixels []float32
 	// Labels of the B images, -1 without labels, and their indices in the dataset.
@@ -65,7 +69,7 @@ func (b *Batch) Release() {
 
 // NewLoader checks the configuration. Fewer images than one batch of all workers is a user error.
 func NewLoader(c LoaderConfig) (*Loader, error) {
-	c.World, c.Workers = max(c.World, 1), max(c.Workers, 1)
+	c.World, c.Workers, c.Parts = max(c.World, 1), max(c.Workers, 1), max(c.Parts, 1)
 	if c.Prefetch == 0 {
 		c.Prefetch = 2
 	}
@@ -75,12 +79,14 @@ func NewLoader(c LoaderConfig) (*Loader, error) {
 	switch {
 	case c.Batch < 1 || c.Size < 1 || c.Views < 1:
 		return nil, contract.UserErrorf("InvalidBatch", "batchSize %d over %d workers gives no image to each; raise spec.batchSize", c.Batch*c.World, c.World)
+	case c.Batch%c.Parts != 0:
+		return nil, contract.UserErrorf("InvalidBatch", "a batch of %d images has no %d equal parts; set pretraining.microBatchSize so that it divides it", c.Batch, c.Parts)
 	case c.Data.Len() == 0:
 		return nil, contract.UserErrorf("TooFewImages", "the dataset has no images; correct spec.dataset")
 	case !c.Sequential && c.Data.Len() < c.Batch*c.World:
 		return nil, contract.UserErrorf("TooFewImages", "%d images are fewer than a batch of %d; lower spec.batchSize to at most %d, or use more images", c.Data.Len(), c.Batch*c.World, c.Data.Len())
 	}
-	return &Loader{c: c, free: make(chan []float32, c.Prefetch+2)}, nil
+	return &Loader{c: c, free: make(chan []float32, c.Prefetch+1+c.Parts)}, nil
 }
 
 // Batches of an epoch.
@@ -113,8 +119,20 @@ func (l *Loader) part(order []int, b int) []int {
 	return order[first : first+l.c.Batch]
 }
 
-func (l *Loader) newBatch(epoch, index int, images []int) *Batch {
-	b := &Batch{Epoch: epoch, Index: index, Images: images, Labels: make([]int, len(images)), loader: l}
+// sequence of the parts that each batch comes in.
+func (l *Loader) sequence() []int {
+	var parts []int
+	for part := range l.c.Parts {
+		parts = append(parts, part)
+	}
+	if l.c.Again {
+		parts = append(parts, parts[:l.c.Parts-1]...)
+	}
+	return parts
+}
+
+func (l *Loader) newBatch(epoch, index, part int, images []int) *Batch {
+	b := &Batch{Epoch: epoch, Index: index, Part: part, Images: images, Labels: make([]int, len(images)), loader: l}
 	for i, image := range images {
 		b.Labels[i] = l.c.Data.Label(image)
 	}

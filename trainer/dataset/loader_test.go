@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,7 +71,7 @@ func read(t *testing.T, l *Loader, epoch, batch, n int) []Batch {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, Batch{Epoch: b.Epoch, Index: b.Index, Pixels: slices.Clone(b.Pixels), Labels: b.Labels, Images: b.Images})
+		all = append(all, Batch{Epoch: b.Epoch, Index: b.Index, Part: b.Part, Pixels: slices.Clone(b.Pixels), Labels: b.Labels, Images: b.Images})
 		b.Release()
 	}
 	return all
@@ -111,6 +112,38 @@ func TestLoaderResumes(t *testing.T) {
 		if diff := cmp.Diff(want[at:], got, batches); diff != "" {
 			t.Errorf("from batch %d: %s", at, diff)
 		}
+	}
+}
+
+// A batch in parts has the images and views of the whole, each part laid out like a batch of its own; again
+// all but the last come twice.
+func TestLoaderGivesBatchesInParts(t *testing.T) {
+	const parts = 3
+	whole := read(t, mustLoader(t, config(100, 30)), 2, 1, 4)
+	for _, again := range []bool{false, true} {
+		c := config(100, 30)
+		c.Parts, c.Again = parts, again
+		order := []int{0, 1, 2}
+		if again {
+			order = []int{0, 1, 2, 0, 1}
+		}
+		got := read(t, mustLoader(t, c), 2, 1, 4*len(order))
+		for i, b := range got {
+			of, part := whole[i/len(order)], order[i%len(order)]
+			want := Batch{Epoch: of.Epoch, Index: of.Index, Part: part, Labels: of.Labels[10*part : 10*part+10], Images: of.Images[10*part : 10*part+10]}
+			for view := range 2 {
+				first := 3 * (30*view + 10*part)
+				want.Pixels = append(want.Pixels, of.Pixels[first:first+30]...)
+			}
+			if diff := cmp.Diff(want, b, batches); diff != "" {
+				t.Errorf("again %v, number %d: %s", again, i, diff)
+			}
+		}
+	}
+	c := config(100, 32)
+	c.Parts = parts
+	if _, err := NewLoader(c); err == nil || !strings.Contains(err.Error(), "pretraining.microBatchSize") {
+		t.Errorf("got %v", err)
 	}
 }
 

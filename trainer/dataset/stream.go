@@ -50,28 +50,41 @@ func (l *Loader) Start(ctx context.Context, epoch, batch int) *Stream {
 	return s
 }
 
-// dispatch hands out the parts of one batch after the other. ready bounds how far ahead.
+// dispatch hands out one batch, or part of one, after the other.
 func (l *Loader) dispatch(s *Stream, jobs chan<- job, epoch, batch int) {
+	parts := l.sequence()
 	for ; l.c.Epochs == 0 || epoch < l.c.Epochs; epoch, batch = epoch+1, 0 {
 		order := l.order(epoch)
 		for ; batch < l.Batches(); batch++ {
-			b := l.newBatch(epoch, batch, l.part(order, batch))
-			p := &pending{batch: b, done: make(chan struct{})}
-			p.left.Store(int64(len(b.Images)))
-			select {
-			case s.ready <- p:
-			case <-s.ctx.Done():
-				return
-			}
-			for from := 0; from < len(b.Images); from += chunk {
-				select {
-				case jobs <- job{p, from, min(from+chunk, len(b.Images))}:
-				case <-s.ctx.Done():
+			images := l.part(order, batch)
+			for _, part := range parts {
+				from, to := part*len(images)/l.c.Parts, (part+1)*len(images)/l.c.Parts
+				if !s.hand(l.newBatch(epoch, batch, part, images[from:to]), jobs) {
 					return
 				}
 			}
 		}
 	}
+}
+
+// hand out the images of a batch to the workers; false where the stream has ended. ready bounds how far
+// ahead.
+func (s *Stream) hand(b *Batch, jobs chan<- job) bool {
+	p := &pending{batch: b, done: make(chan struct{})}
+	p.left.Store(int64(len(b.Images)))
+	select {
+	case s.ready <- p:
+	case <-s.ctx.Done():
+		return false
+	}
+	for from := 0; from < len(b.Images); from += chunk {
+		select {
+		case jobs <- job{p, from, min(from+chunk, len(b.Images))}:
+		case <-s.ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 // work until there are no more jobs.
