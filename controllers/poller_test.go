@@ -42,9 +42,13 @@ func TestAskDoesNotTrustTheTrainer(t *testing.T) {
 			},
 			wantErr: "server response headers exceeded",
 		},
-		"not JSON":   {answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, wantErr: "not the contract's JSON"},
-		"not finite": {answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(good + `,"loss":1e999}`)) }, wantErr: "not the contract's JSON"},
-		"negative":   {answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(good + `,"epoch":-1}`)) }, wantErr: "negative count"},
+		"not JSON":                {answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) }, wantErr: "not the contract's JSON"},
+		"not finite":              {answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(good + `,"loss":1e999}`)) }, wantErr: "not the contract's JSON"},
+		"negative":                {answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(good + `,"epoch":-1}`)) }, wantErr: "negative count"},
+		"a negative epoch of kNN": {answer: func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(good + `,"knnEpoch":-1}`)) }, wantErr: "negative count"},
+		"a health that is no number": {answer: func(w http.ResponseWriter, _ *http.Request) {
+			_, _ = w.Write([]byte(good + `,"zEffectiveRank":1e999}`))
+		}, wantErr: "not the contract's JSON"},
 		"other stage": {answer: func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = w.Write([]byte(`{"schemaVersion":1,"stage":"x"}`))
 		}, wantErr: "another stage"},

@@ -59,7 +59,9 @@ func (s *scope) noteProgress(st *v1alpha1.StageStatus, p *contract.Progress) {
 	st.Progress = &v1alpha1.StageProgress{
 		Phase: p.Phase, Epoch: p.Epoch, Step: p.Step, TotalSteps: p.TotalSteps, Percent: percentOf(p),
 		Loss: decimal(p.Loss, 4), ContrastiveAccuracy: decimal(p.ContrastiveAccuracy, 2),
-		ImagesPerSecond: decimal(p.ImagesPerSecond, 1),
+		ImagesPerSecond:    decimal(p.ImagesPerSecond, 1),
+		ZStandardDeviation: decimal(p.ZStandardDeviation, 4), ZEffectiveRank: decimal(p.ZEffectiveRank, 1),
+		KNNTop1: decimal(p.KNNTop1, 2), KNNEpoch: p.KNNEpoch,
 	}
 	s.run.Status.ETA = ""
 	if p.ETASeconds > 0 {
@@ -89,11 +91,11 @@ func checkProgress(p *contract.Progress, target Target) error {
 		return fmt.Errorf("/progress has schemaVersion %d, not %d", p.SchemaVersion, contract.Version)
 	case p.Stage != target.Stage || p.Attempt != target.Attempt:
 		return errors.New("/progress is of another stage or attempt")
-	case p.Epoch < 0, p.Step < 0, p.TotalSteps < 0, p.Done < 0, p.Total < 0, p.CheckpointStep < 0,
+	case p.Epoch < 0, p.Step < 0, p.TotalSteps < 0, p.Done < 0, p.Total < 0, p.CheckpointStep < 0, p.KNNEpoch < 0,
 		p.ResumedFrom != nil && *p.ResumedFrom < 0:
 		return errors.New("/progress has a negative count")
 	}
-	for _, v := range []float64{p.Loss, p.ContrastiveAccuracy, p.ImagesPerSecond, p.ETASeconds} {
+	for _, v := range []float64{p.Loss, p.ContrastiveAccuracy, p.ImagesPerSecond, p.ETASeconds, p.ZStandardDeviation, p.ZEffectiveRank, p.KNNTop1} {
 		if math.IsNaN(v) || math.IsInf(v, 0) {
 			return errors.New("/progress has a value that is not a number")
 		}

@@ -84,15 +84,21 @@ type Progress struct {
 	Done  int64 `json:"done"`
 	Total int64 `json:"total"`
 	// SinceLastUnitSeconds by the trainer's own clock.
-	SinceLastUnitSeconds float64  `json:"sinceLastUnitSeconds"`
-	Loss                 float64  `json:"loss"`
-	ContrastiveAccuracy  float64  `json:"contrastiveAccuracy"` // percent
-	ImagesPerSecond      float64  `json:"imagesPerSecond"`
-	ETASeconds           float64  `json:"etaSeconds"`
-	CheckpointStep       int64    `json:"checkpointStep"`
-	CheckpointSavedAt    string   `json:"checkpointSavedAt,omitempty"` // RFC 3339
-	ResumedFrom          *int64   `json:"resumedFrom,omitempty"`
-	Warnings             []string `json:"warnings,omitempty"`
+	SinceLastUnitSeconds float64 `json:"sinceLastUnitSeconds"`
+	Loss                 float64 `json:"loss"`
+	ContrastiveAccuracy  float64 `json:"contrastiveAccuracy"` // percent
+	// ZStandardDeviation of the dimensions of normalised z, their mean; ZEffectiveRank of normalised z.
+	ZStandardDeviation float64 `json:"zStandardDeviation,omitempty"`
+	ZEffectiveRank     float64 `json:"zEffectiveRank,omitempty"`
+	// KNNTop1 of the encoder after KNNEpoch epochs, in percent.
+	KNNTop1           float64  `json:"knnTop1,omitempty"`
+	KNNEpoch          int32    `json:"knnEpoch,omitempty"`
+	ImagesPerSecond   float64  `json:"imagesPerSecond"`
+	ETASeconds        float64  `json:"etaSeconds"`
+	CheckpointStep    int64    `json:"checkpointStep"`
+	CheckpointSavedAt string   `json:"checkpointSavedAt,omitempty"` // RFC 3339
+	ResumedFrom       *int64   `json:"resumedFrom,omitempty"`
+	Warnings          []string `json:"warnings,omitempty"`
 }
 
 // Error is an error with the exit code that the contract gives it.

@@ -20,8 +20,9 @@ func SetDefaults(run *SimCLRRun) {
 	fill(&s.Pretraining.Optimizer, "LARS")
 	fill(&s.Pretraining.Precision, "FP32")
 	fillPointer(&s.Pretraining.Seed, 0)
-	fill(&s.Pretraining.BatchNormStatistics, "Global")
 	fill(&s.KNN.Neighbors, 200)
+	fillPointer(&s.KNN.EveryEpochs, 10)
+	fill(&s.KNN.OnlineImages, 10000)
 	fill(&s.KNN.Temperature, "0.1")
 	fill(&s.LinearEvaluation.Method, LinearSGD)
 	for i := range s.Finetuning {

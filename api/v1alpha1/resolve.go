@@ -102,6 +102,11 @@ func (p *PretrainingSpec) resolve(size int32) {
 	fill(&p.LearningRateScaling, scaling)
 	fillPointer(&p.WeightDecay, decay)
 	fillPointer(&p.WarmupEpochs, min(10, *p.Epochs/10))
+	statistics := BatchNormGlobal
+	if p.MicroBatchSize != nil {
+		statistics = BatchNormMicroBatch
+	}
+	fill(&p.BatchNormStatistics, statistics)
 }
 
 // resolve fills what the method has (paper appendix B.6; google-research/simclr's README for CIFAR-10).

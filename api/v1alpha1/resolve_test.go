@@ -113,6 +113,27 @@ func TestResolveProtocol(t *testing.T) {
 	}
 }
 
+func TestResolveBatchNormStatistics(t *testing.T) {
+	for name, tc := range map[string]struct {
+		spec PretrainingSpec
+		want BatchNormStatistics
+	}{
+		"at once":           {PretrainingSpec{}, BatchNormGlobal},
+		"micro-batches":     {PretrainingSpec{MicroBatchSize: new(int32(64))}, BatchNormMicroBatch},
+		"what is set stays": {PretrainingSpec{MicroBatchSize: new(int32(64)), BatchNormStatistics: BatchNormGlobal}, BatchNormGlobal},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Resolve(&SimCLRRun{Spec: SimCLRRunSpec{Dataset: DatasetSpec{Name: "cifar-10"}, Pretraining: tc.spec}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tc.want, got.Spec.Pretraining.BatchNormStatistics); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
 func TestResolveStages(t *testing.T) {
 	type finetuning struct {
 		From        FinetuningFrom

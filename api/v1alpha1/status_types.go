@@ -169,6 +169,25 @@ type StageProgress struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=32
 	ImagesPerSecond string `json:"imagesPerSecond,omitempty"`
+	// zStandardDeviation is the standard deviation of each dimension of normalised z over the views of a step, the
+	// mean over dimensions: 1/√D where z's directions are spread evenly, 0.0884 of 128 dimensions; 0 where all
+	// are one (Chen and He 2021, arXiv 2011.10566, section 4.1). Of pretraining, taken now and then.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	ZStandardDeviation string `json:"zStandardDeviation,omitempty"`
+	// zEffectiveRank is how many directions normalised z uses, from 1 to its dimension: the exponential of the
+	// entropy of its singular values (RankMe, arXiv 2210.02885). Of pretraining, taken now and then.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	ZEffectiveRank string `json:"zEffectiveRank,omitempty"`
+	// knnTop1 accuracy of the encoder after knnEpoch epochs; before the last one, on at most knn.onlineImages
+	// images. Unit: percent.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	KNNTop1 string `json:"knnTop1,omitempty"`
+	// knnEpoch is how many epochs were done at the last evaluation by kNN. Unit: epochs.
+	// +optional
+	KNNEpoch int32 `json:"knnEpoch,omitempty"`
 }
 
 // CheckpointStatus is the newest checkpoint of a stage.

@@ -62,8 +62,20 @@ type ProjectionHeadSpec struct {
 	OutputNormalization string `json:"outputNormalization,omitempty"`
 }
 
+// BatchNormStatistics is what batch norm takes its means and variances over.
+type BatchNormStatistics string
+
+// The values of BatchNormStatistics.
+const (
+	// BatchNormGlobal is the whole batch, of all workers and devices.
+	BatchNormGlobal BatchNormStatistics = "Global"
+	// BatchNormMicroBatch is each micro-batch by itself.
+	BatchNormMicroBatch BatchNormStatistics = "MicroBatch"
+)
+
 // PretrainingSpec is the contrastive stage.
 //
+// +kubebuilder:validation:XValidation:rule="!has(self.batchNormStatistics) || self.batchNormStatistics == 'Global' || has(self.microBatchSize)",message="pretraining.batchNormStatistics: MicroBatch needs microBatchSize; set that, or remove it"
 // +kubebuilder:validation:XValidation:rule="!has(self.warmupEpochs) || self.warmupEpochs <= self.epochs",message="pretraining.warmupEpochs: is more than epochs; set it to at most that"
 type PretrainingSpec struct {
 	// epochs is how often the training images are passed over; 0 leaves the encoder as it was initialised.
@@ -125,11 +137,22 @@ type PretrainingSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	Seed *int64 `json:"seed,omitempty"`
 
-	// batchNormStatistics are Global, over the whole batch. Default: Global (paper section 2.2).
+	// microBatchSize is how many images' activations are in memory at once: a step of any batchSize takes the
+	// memory of so few, and one more forward pass. NT-Xent and its gradient stay those of the whole batch
+	// (gradient caching, arXiv 2101.06983), but batch norm's statistics are a micro-batch's own. Must divide
+	// batchSize. Unit: images. Default: none, the whole batch at once.
 	// +optional
-	// +kubebuilder:default=Global
-	// +kubebuilder:validation:Enum=Global
-	BatchNormStatistics string `json:"batchNormStatistics,omitempty"`
+	// +kubebuilder:validation:Minimum=2
+	// +kubebuilder:validation:Maximum=65536
+	MicroBatchSize *int32 `json:"microBatchSize,omitempty"`
+
+	// batchNormStatistics are what batch norm takes its means and variances over. Global: the whole batch (paper
+	// section 2.2), which must then be computed at once. MicroBatch: each micro-batch by itself; the running
+	// statistics follow the mean over a step's micro-batches. Default: Global, or MicroBatch where microBatchSize
+	// is set.
+	// +optional
+	// +kubebuilder:validation:Enum=Global;MicroBatch
+	BatchNormStatistics BatchNormStatistics `json:"batchNormStatistics,omitempty"`
 
 	// from takes the encoder from elsewhere instead of pretraining one. Default: none, the run pretrains its own.
 	// +optional
@@ -170,6 +193,24 @@ type KNNSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=10000
 	Neighbors int32 `json:"neighbors,omitempty"`
+
+	// everyEpochs of pretraining the encoder is evaluated, to see how training goes, besides the evaluation at its
+	// end; 0: only there. Each takes a forward pass of at most 2·onlineImages images, of one view: by default less
+	// than a tenth of an epoch over CIFAR-10. Unit: epochs. Default: 10, this project's choice.
+	// +optional
+	// +kubebuilder:default=10
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100000
+	EveryEpochs *int32 `json:"everyEpochs,omitempty"`
+
+	// onlineImages are used by the evaluations before the end: so many training images, the same share of each
+	// class, to find neighbours among, and so many test images. The one at the end uses all. Unit: images. Default:
+	// 10000, this project's choice.
+	// +optional
+	// +kubebuilder:default=10000
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=10000000
+	OnlineImages int32 `json:"onlineImages,omitempty"`
 
 	// temperature t: a neighbour of similarity s has the weight exp(s/t); from 0.005 to 10. Default: "0.1"
 	// (lightly-ai/lightly's benchmarks; Wu et al. have 0.07).

@@ -57,11 +57,16 @@ func (a Accuracy) Top1Percent() string { return a.percent(a.Top1) }
 // Top5Percent is the top-5 accuracy such as "87.61".
 func (a Accuracy) Top5Percent() string { return a.percent(a.Top5) }
 
-func (a Accuracy) percent(right int) string {
+// Top1Share is the top-1 accuracy, in [0, 1].
+func (a Accuracy) Top1Share() float64 { return a.share(a.Top1) }
+
+func (a Accuracy) percent(right int) string { return Percent(a.share(right)) }
+
+func (a Accuracy) share(right int) float64 {
 	if a.Total == 0 {
-		return Percent(0)
+		return 0
 	}
-	return Percent(float64(right) / float64(a.Total))
+	return float64(right) / float64(a.Total)
 }
 
 // Percent is a share of 1 in percent with two decimals: 0.39876 is "39.88".

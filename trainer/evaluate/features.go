@@ -9,6 +9,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/dataset"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
 	"github.com/simclr-operator/simclr-operator/trainer/weights"
 )
 
@@ -39,7 +40,7 @@ type Inference struct {
 
 // NewInference compiles it. classes 0: the encoder alone.
 func NewInference(e engine.Engine, c model.Config, classes int) (*Inference, error) {
-	batch := inferenceBatch(c.ImageSize)
+	batch := plan.InferenceBatch(c.ImageSize)
 	p, err := model.Inference(c, batch, classes)
 	if err != nil {
 		return nil, err
@@ -50,9 +51,6 @@ func NewInference(e engine.Engine, c model.Config, classes int) (*Inference, err
 	}
 	return &Inference{model: c, batch: batch, exec: x, prog: p}, nil
 }
-
-// inferenceBatch holds as many pixels as 256 images of CIFAR-10.
-func inferenceBatch(size int) int { return max(1, min(256, 256*32*32/(size*size))) }
 
 // Set replaces a parameter or running statistics.
 func (f *Inference) Set(variable string, v engine.Tensor) error { return f.exec.Set(variable, v) }

@@ -37,6 +37,7 @@ type Task struct {
 	// Snapshot copies all variables, Restore sets them.
 	Snapshot func() ([]safetensors.Tensor, error)
 	Restore  func([]safetensors.Tensor) error
+	Health   Health
 }
 
 // Loop is how a stage trains.
@@ -48,15 +49,19 @@ type Loop struct {
 	Log      *slog.Logger
 }
 
-// extra is what a checkpoint holds besides tensors: so that a resumed epoch's mean loss is right.
+// extra is what a checkpoint holds besides tensors: so that a resumed epoch's mean loss is right, and its
+// health is known.
 type extra struct {
 	LossSum  float64 `json:"lossSum"`  // over the steps of the epoch so far
 	LastLoss float64 `json:"lastLoss"` // mean of the last whole epoch
+	KNNEpoch int32   `json:"knnEpoch,omitempty"`
+	KNNTop1  float64 `json:"knnTop1,omitempty"` // percent, after KNNEpoch epochs
 }
 
 type state struct {
 	step, saved int64 // saved: step of the newest checkpoint, -1 where there is none
 	savedAt     time.Time
+	collapsed   bool // at the last look
 	extra
 }
 
@@ -79,7 +84,7 @@ func (l *Loop) Run(ctx context.Context, t Task) (float64, error) {
 				return 0, err
 			}
 		}
-		if err := l.step(ctx, t, s, rate.Rate(s.step)); err != nil {
+		if err := l.next(ctx, t, s, rate.Rate(s.step)); err != nil {
 			if ctx.Err() != nil {
 				return 0, l.stop(ctx, t, s)
 			}
@@ -113,8 +118,19 @@ func (l *Loop) resume(t Task) (*state, error) {
 	}
 	s.step, s.saved = st.Step, st.Step
 	l.Tracker.Resumed(st.Step)
+	if s.KNNEpoch > 0 {
+		l.Tracker.KNN(s.KNNEpoch, s.KNNTop1)
+	}
 	l.Log.Info("resumed", "from", st.Step)
 	return s, nil
+}
+
+// next is the evaluation that is due before a step, and the step.
+func (l *Loop) next(ctx context.Context, t Task, s *state, rate float64) error {
+	if err := l.evaluate(ctx, t.Health, s); err != nil {
+		return err
+	}
+	return l.step(ctx, t, s, rate)
 }
 
 func (l *Loop) step(ctx context.Context, t Task, s *state, rate float64) error {
@@ -132,9 +148,13 @@ func (l *Loop) step(ctx context.Context, t Task, s *state, rate float64) error {
 		Epoch: at.Epoch + 1, Step: s.step, TotalSteps: l.Stage.TotalSteps, Images: l.Stage.Batch,
 		Loss: m.Loss, ContrastiveAccuracy: m.Accuracy,
 	})
-	if at.Batch == l.Stage.StepsPerEpoch-1 {
+	last := at.Batch == l.Stage.StepsPerEpoch-1
+	l.look(t.Health, s, last)
+	if last {
 		s.LastLoss, s.LossSum = s.LossSum/float64(l.Stage.StepsPerEpoch), 0
-		l.Log.Info("epoch", "epoch", at.Epoch+1, "loss", s.LastLoss, "learningRate", rate, "imagesPerSecond", l.Tracker.Progress().ImagesPerSecond)
+		p := l.Tracker.Progress()
+		l.Log.Info("epoch", "epoch", at.Epoch+1, "loss", s.LastLoss, "learningRate", rate, "imagesPerSecond", p.ImagesPerSecond,
+			"zStandardDeviation", p.ZStandardDeviation, "zEffectiveRank", p.ZEffectiveRank)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ type Config struct {
 	Dimension      int     // of z
 	OutputShift    bool    // batch norm after the head's last layer has β
 	Smooth         bool    // softplus in ReLU's place, for tests that compare executors
+	RunningNorm    bool    // batch norm by its running statistics in training too, for tests that compare micro-batches
 }
 
 // FromSpec is the architecture that a resolved spec describes.

@@ -27,7 +27,18 @@ const (
 // Contrastive is the training step of encoder and projection head for N images: everything of it but
 // NT-Xent, which sees all workers' z and is a program of its own.
 func Contrastive(c Config, images int, o optimizer.Config) (*Program, error) {
-	n := newNetwork(c, true)
+	return contrastive(c, images, o, false)
+}
+
+// MicroBatch is Contrastive for a part of a step's images: several such forward and backward passes make
+// one update. Forward gives besides z the batch statistics (2, C) of every batch norm, and Update takes
+// besides the sums of the gradients the means of those statistics, in the same order.
+func MicroBatch(c Config, images int, o optimizer.Config) (*Program, error) {
+	return contrastive(c, images, o, true)
+}
+
+func contrastive(c Config, images int, o optimizer.Config, part bool) (*Program, error) {
+	n := newNetwork(c, !c.RunningNorm)
 	views := n.input("views", 2*images, 3, c.ImageSize, c.ImageSize)
 	z := n.head(n.encoder(views))
 	if n.err != nil {
@@ -38,13 +49,18 @@ func Contrastive(c Config, images int, o optimizer.Config) (*Program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("differentiating the network: %w", err)
 	}
+	var batch, mean gorgonia.Nodes
+	if part {
+		batch, mean = n.statisticsOutside()
+	}
 	p := &Program{Program: engine.Program{Graph: n.g}, Parameters: n.params, Statistics: n.stats}
 	update, err := n.update(p, n.params, o)
 	if err != nil {
 		return nil, err
 	}
+	update.Feeds = append(update.Feeds, mean...)
 	p.Segments = []engine.Segment{
-		{Name: "forward", Feeds: gorgonia.Nodes{views}, Fetches: gorgonia.Nodes{z}},
+		{Name: "forward", Feeds: gorgonia.Nodes{views}, Fetches: append(gorgonia.Nodes{z}, batch...)},
 		{Name: "backward", Feeds: gorgonia.Nodes{dz}, Fetches: grads},
 		update,
 	}
@@ -64,6 +80,20 @@ func (n *network) update(p *Program, trained []Parameter, o optimizer.Config) (e
 	vars, err := o.Update(n.g, ps, lr)
 	p.Variables = append(append(p.Variables, vars...), n.running()...)
 	return engine.Segment{Name: "update", Feeds: feeds, Updates: true}, err
+}
+
+// statisticsOutside lets the running statistics follow batch statistics that are fed, not those of the last
+// forward pass, which are fetched instead.
+func (n *network) statisticsOutside() (fetched, fed gorgonia.Nodes) {
+	for i, s := range n.stats {
+		if s.batch == nil {
+			continue
+		}
+		mean := n.input("statistics:"+s.Name, 2, s.Channels)
+		fetched, fed = append(fetched, s.batch), append(fed, mean)
+		n.stats[i].batch = mean
+	}
+	return fetched, fed
 }
 
 func (n *network) nodes() gorgonia.Nodes {

@@ -3,10 +3,8 @@
 package plan
 
 import (
-	"fmt"
 	"math"
 
-	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
@@ -44,17 +42,20 @@ type Stage struct {
 	// LabelsPerClass of finetuning, where Dataset.ClassCounts are known.
 	LabelsPerClass []int
 	Batch          int // images of a step; 0 where there are no steps
-	Epochs         int
-	StepsPerEpoch  int64 // the last, smaller batch of an epoch is dropped
-	WarmupSteps    int64
-	TotalSteps     int64 // of LinearLBFGS: iterations at most
+	MicroBatch     int // images that are computed at once; of pretraining
+	// ViewsTwice: the views of a step's micro-batches are made anew for its backward pass, instead of being kept.
+	ViewsTwice    bool
+	Epochs        int
+	StepsPerEpoch int64 // the last, smaller batch of an epoch is dropped
+	WarmupSteps   int64
+	TotalSteps    int64 // of LinearLBFGS: iterations at most
 	// PeakLearningRate after scaling by the batch size.
 	PeakLearningRate float64
 	Parameters       int64 // that are trained
 	MemoryBytes      int64 // of a step, estimated
 
-	batchField           string // of the spec, for messages
-	fixedBytes, perImage int64
+	batchField string // of the spec, for messages
+	need       memory
 }
 
 // Plan of a run.
@@ -123,52 +124,4 @@ func scaled(rate float64, scaling string, batch int) float64 {
 		return rate * math.Sqrt(float64(batch))
 	}
 	return rate
-}
-
-// absurd is more memory than any worker has; a batch size that needs it is a slip.
-const absurd = 4 << 40
-
-// CheckMemory is a user error where a step needs more memory than is there; it names the batch size that
-// would fit. Unit: bytes.
-func (s Stage) CheckMemory(available int64) error {
-	if s.MemoryBytes <= available {
-		return nil
-	}
-	return s.OutOfMemory(available)
-}
-
-// OutOfMemory is the user error of a stage that has so much memory and needs more. Unit: bytes.
-func (s Stage) OutOfMemory(available int64) error {
-	need := "about " + bytes(s.MemoryBytes) + " of memory and " + bytes(available) + " are there"
-	if s.MemoryBytes <= available {
-		need = "more memory than the " + bytes(available) + " that are there"
-	}
-	fits := s.fits(available)
-	if fits < 2 {
-		return contract.UserErrorf("OutOfMemory", "stage %s needs %s; set encoder.widthMultiplier or dataset.imageSize lower, or give the worker more (template.resources)", s.Name, need)
-	}
-	return contract.UserErrorf("OutOfMemory", "%s %d: a step of stage %s needs %s; set it to at most %d, or give the worker more (template.resources)",
-		s.batchField, s.Batch, s.Name, need, fits)
-}
-
-// fits is the largest batch for so much memory by the estimate; half of what failed where that is too low.
-func (s Stage) fits(available int64) int {
-	switch {
-	case s.perImage == 0:
-		return 0
-	case s.MemoryBytes <= available:
-		return s.Batch / 2
-	}
-	return int((available - s.fixedBytes) / s.perImage)
-}
-
-// bytes for a person.
-func bytes(n int64) string {
-	switch {
-	case n >= 10<<40:
-		return fmt.Sprintf("%.0f TiB", float64(n)/(1<<40))
-	case n >= 1<<30:
-		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
-	}
-	return fmt.Sprintf("%.0f MiB", math.Ceil(float64(n)/(1<<20)))
 }

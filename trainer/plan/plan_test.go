@@ -51,7 +51,7 @@ func TestNew(t *testing.T) {
 		Run: "yardstick", ImageSize: 32,
 		Network: Network{Name: "ResNet-18 (0.25×)", Features: 128, Dimension: 128, EncoderParameters: yardstickEncoder, HeadParameters: yardstickHead},
 		Stages: []Stage{
-			{Name: "pretrain", Kind: Pretraining, Images: 10_000, Batch: 256, Epochs: 10, StepsPerEpoch: 39, TotalSteps: 390, WarmupSteps: 39, PeakLearningRate: 1, Parameters: yardstickEncoder + yardstickHead},
+			{Name: "pretrain", Kind: Pretraining, Images: 10_000, Batch: 256, MicroBatch: 256, Epochs: 10, StepsPerEpoch: 39, TotalSteps: 390, WarmupSteps: 39, PeakLearningRate: 1, Parameters: yardstickEncoder + yardstickHead},
 			{Name: "linear-eval", Kind: LinearLBFGS, Images: 10_000, TotalSteps: 300, Parameters: 1290},
 			{
 				Name: "one-percent", Kind: Finetuning, Images: 100, LabelsPerClass: []int{10, 10, 10, 10, 10, 10, 10, 10, 10, 10},
@@ -145,14 +145,15 @@ func TestUserErrors(t *testing.T) {
 		"linear's batch": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) {
 			s.LinearEvaluation.Method, s.LinearEvaluation.BatchSize = v1alpha1.LinearSGD, new(int32(20_000))
 		}, "linearEvaluation.batchSize 20000 is more than the 10000 images"},
-		"warmup longer than training": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.WarmupEpochs = new(int32(11)) }, "pretraining.warmupEpochs 11"},
-		"no width":                    {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "0" }, "encoder.widthMultiplier"},
-		"less than a channel":         {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "0.01" }, "encoder.widthMultiplier 0.01"},
-		"absurdly wide":               {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "1e6" }, "encoder.widthMultiplier 1e6"},
-		"a depth of no ResNet":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Depth = 20 }, "encoder.depth 20"},
-		"a stem that is not there":    {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Stem = "ImageNet" }, "encoder.stem"},
-		"more labels than all":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Finetuning[0].LabelFraction = "1.5" }, "finetuning[one-percent].labelFraction 1.5"},
-		"no learning rate":            {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.LearningRate = new(v1alpha1.Decimal("0")) }, "pretraining.learningRate"},
+		"warmup longer than training":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.WarmupEpochs = new(int32(11)) }, "pretraining.warmupEpochs 11"},
+		"a micro-batch that does not divide": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.MicroBatchSize = new(int32(100)) }, "pretraining.microBatchSize 100; set it so that it divides batchSize 256"},
+		"no width":                           {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "0" }, "encoder.widthMultiplier"},
+		"less than a channel":                {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "0.01" }, "encoder.widthMultiplier 0.01"},
+		"absurdly wide":                      {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "1e6" }, "encoder.widthMultiplier 1e6"},
+		"a depth of no ResNet":               {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Depth = 20 }, "encoder.depth 20"},
+		"a stem that is not there":           {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Stem = "ImageNet" }, "encoder.stem"},
+		"more labels than all":               {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Finetuning[0].LabelFraction = "1.5" }, "finetuning[one-percent].labelFraction 1.5"},
+		"no learning rate":                   {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.LearningRate = new(v1alpha1.Decimal("0")) }, "pretraining.learningRate"},
 		"an absurd step": {func(s *v1alpha1.SimCLRRunSpec, f *Facts) {
 			s.BatchSize, s.Dataset.ImageSize, s.Encoder.WidthMultiplier, f.Pretraining.Train = 65536, new(int32(512)), "4", 100_000
 		}, "batchSize 65536: a step of stage pretrain needs about"},
@@ -229,54 +230,6 @@ func TestLabelCount(t *testing.T) {
 	}
 }
 
-func TestCheckMemoryNamesTheBatchThatFits(t *testing.T) {
-	p, err := New(yardstick(), cifar())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, _ := p.Stage("pretrain")
-	if err := s.CheckMemory(8 << 30); err != nil {
-		t.Error(err)
-	}
-	err = s.CheckMemory(256 << 20)
-	if err == nil {
-		t.Fatal("no error")
-	}
-	_, after, _ := strings.Cut(err.Error(), "set it to at most ")
-	fits, _, _ := strings.Cut(after, ",")
-	r := yardstick()
-	for _, b := range fits {
-		if b < '0' || b > '9' {
-			t.Fatalf("no batch size in %q", err)
-		}
-	}
-	n := 0
-	for _, b := range fits {
-		n = 10*n + int(b-'0')
-	}
-	for _, tc := range []struct {
-		batch int
-		fits  bool
-	}{{n, true}, {n + 1, false}} {
-		r.Spec.BatchSize = int32(tc.batch)
-		p, err := New(r, cifar())
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, _ := p.Stage("pretrain")
-		if err := s.CheckMemory(256 << 20); (err == nil) != tc.fits {
-			t.Errorf("batch size %d: %v", tc.batch, err)
-		}
-	}
-	// a step that failed although the estimate is lower
-	if err := s.OutOfMemory(s.MemoryBytes + 1); err == nil || !strings.Contains(err.Error(), "batchSize 256: a step of stage pretrain needs more memory than") || !strings.Contains(err.Error(), "at most 128,") {
-		t.Errorf("got %v", err)
-	}
-	if err := s.CheckMemory(1 << 20); err == nil || !strings.Contains(err.Error(), "widthMultiplier") {
-		t.Errorf("where nothing fits: %v", err)
-	}
-}
-
 func TestString(t *testing.T) {
 	p, err := New(yardstick(), cifar())
 	if err != nil {
@@ -285,9 +238,11 @@ func TestString(t *testing.T) {
 	want := `yardstick: ResNet-18 (0.25×) on 32×32 pixels; encoder 700,176 parameters, h 128; projection head 33,280 parameters, z 128
 
 STAGE        KIND         IMAGES  BATCH  EPOCHS  STEPS              WARMUP  PEAK RATE  PARAMETERS  MEMORY
-pretrain     Pretraining  10,000  256    10      390 (39 an epoch)  39      1          733,456     about 812 MiB
+pretrain     Pretraining  10,000  256    10      390 (39 an epoch)  39      1          733,456     about 839 MiB
 linear-eval  LinearLBFGS  10,000  -      -       at most 300        -       -          1,290       about 21 MiB
 one-percent  Finetuning   100     100    60      60 (1 an epoch)    -       0.01953    701,466     about 170 MiB
+
+A step of pretrain needs about 839 MiB at once (as set), 443 MiB in micro-batches of 128, 244 MiB in micro-batches of 64, 144 MiB in micro-batches of 32, 94 MiB in micro-batches of 16 (pretraining.microBatchSize).
 
 one-percent uses 100 labels, 10 of each of 10 classes.
 `

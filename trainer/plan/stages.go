@@ -40,9 +40,32 @@ func (b builder) pretraining() (Stage, error) {
 	}
 	s.PeakLearningRate = scaled(rate, p.LearningRateScaling, batch)
 	s.Parameters = b.net.EncoderParameters + b.net.HeadParameters
-	s.memory(b.net.step(s.Parameters, s.Parameters, 2))
+	if s.MicroBatch = batch; p.MicroBatchSize != nil {
+		s.MicroBatch = int(*p.MicroBatchSize)
+	}
+	if s.MicroBatch < 1 || batch%s.MicroBatch != 0 {
+		return s, contract.UserErrorf("InvalidSpec", "%s %d; set it so that it divides batchSize %d", microBatchField, s.MicroBatch, batch)
+	}
+	s.setContrastiveMemory(b.net, b.online())
 	return s, nil
 }
+
+// online is the memory that kNN takes beside the training, where it is evaluated before its end.
+func (b builder) online() int64 {
+	k := b.spec.KNN
+	if k.Mode != v1alpha1.Enabled || k.EveryEpochs == nil || *k.EveryEpochs == 0 || *k.EveryEpochs >= *b.spec.Pretraining.Epochs {
+		return 0
+	}
+	const similarities = 64 << 20
+	fixed, image := b.net.inference(b.net.EncoderParameters)
+	rows := min(b.facts.Evaluation.Train, int(k.OnlineImages)) + min(b.facts.Evaluation.Test, int(k.OnlineImages))
+	// the features twice: normalised too
+	return fixed + image*int64(InferenceBatch(b.net.imageSize)) + 2*float32Bytes*int64(rows)*int64(b.net.Features) + similarities
+}
+
+// InferenceBatch is how many images go through an encoder at once that is not trained: as many pixels as 256
+// images of CIFAR-10.
+func InferenceBatch(imageSize int) int { return max(1, min(256, 256*32*32/(imageSize*imageSize))) }
 
 func (b builder) linear() (Stage, error) {
 	l := b.spec.LinearEvaluation
@@ -73,7 +96,7 @@ func (b builder) linear() (Stage, error) {
 		return s, err
 	}
 	s.PeakLearningRate = scaled(rate, "Linear", s.Batch)
-	s.memory(b.net.inference(b.net.EncoderParameters + s.Parameters))
+	s.setMemory(b.net.inference(b.net.EncoderParameters + s.Parameters))
 	return s, nil
 }
 
@@ -101,7 +124,7 @@ func (b builder) finetuning(i int) (Stage, error) {
 	}
 	s.PeakLearningRate = scaled(rate, "Linear", s.Batch)
 	s.Parameters = b.net.EncoderParameters + b.net.classifier(b.facts.Evaluation.Classes)
-	s.memory(b.net.step(s.Parameters, s.Parameters, 1))
+	s.setMemory(b.net.step(s.Parameters, s.Parameters, 1))
 	return s, nil
 }
 
@@ -160,11 +183,6 @@ func (s *Stage) schedule(batch, epochs, warmupEpochs int) error {
 	s.TotalSteps = s.StepsPerEpoch * int64(epochs)
 	s.WarmupSteps = s.StepsPerEpoch * int64(warmupEpochs)
 	return nil
-}
-
-func (s *Stage) memory(fixed, perImage int64) {
-	s.fixedBytes, s.perImage = fixed, perImage
-	s.MemoryBytes = fixed + perImage*int64(s.Batch)
 }
 
 // positive is the value of a field.

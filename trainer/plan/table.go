@@ -18,17 +18,27 @@ func (p *Plan) String() string {
 	fmt.Fprintln(w, "STAGE\tKIND\tIMAGES\tBATCH\tEPOCHS\tSTEPS\tWARMUP\tPEAK RATE\tPARAMETERS\tMEMORY")
 	for _, s := range p.Stages {
 		fmt.Fprintln(w, strings.Join([]string{
-			s.Name, string(s.Kind), count(s.Images), count(s.Batch), count(s.Epochs), s.steps(), count(int(s.WarmupSteps)), s.rate(),
+			s.Name, string(s.Kind), count(s.Images), s.batches(), count(s.Epochs), s.steps(), count(int(s.WarmupSteps)), s.rate(),
 			count(int(s.Parameters)), s.size(),
 		}, "\t"))
 	}
 	_ = w.Flush() // a strings.Builder takes everything
 	for _, s := range p.Stages {
+		if choices := s.choices(); choices != "" {
+			fmt.Fprintf(&b, "\n%s\n", choices)
+		}
 		if s.Kind == Finetuning {
 			fmt.Fprintf(&b, "\n%s uses %s labels%s.", s.Name, thousands(int64(s.Images)), s.perClass())
 		}
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+func (s Stage) batches() string {
+	if s.Kind == Pretraining && s.MicroBatch < s.Batch {
+		return fmt.Sprintf("%s (%d×%s)", thousands(int64(s.Batch)), s.MicroBatches(), thousands(int64(s.MicroBatch)))
+	}
+	return count(s.Batch)
 }
 
 func (s Stage) steps() string {

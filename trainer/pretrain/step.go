@@ -3,9 +3,12 @@ package pretrain
 
 import (
 	"context"
+	"fmt"
 	"math"
+	"slices"
 
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
+	"github.com/simclr-operator/simclr-operator/trainer/contrastive"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
@@ -16,8 +19,11 @@ import (
 
 // Config of the contrastive step.
 type Config struct {
-	Model       model.Config
-	Images      int // N of this worker
+	Model  model.Config
+	Images int // N of this worker
+	// MicroBatch images are computed at once; it divides Images. 0: all. Batch norm's statistics are a
+	// micro-batch's own.
+	MicroBatch  int
 	Temperature float64
 	Optimizer   optimizer.Config
 	Seed        int64
@@ -30,30 +36,50 @@ type Stepper struct {
 	program *model.Program
 	network engine.Executable
 	ntxent  engine.Executable
+	parts   int       // micro-batches of this worker
+	grads   sums      // of the parameters, where there are several micro-batches
+	stats   sums      // of the batch norms, where there are several groups
+	z       []float32 // everybody's, of the last step
 }
 
 // NewStepper compiles the step and draws the first weights.
 func NewStepper(e engine.Engine, c Config, workers collective.Collective) (*Stepper, error) {
-	p, err := model.Contrastive(c.Model, c.Images, c.Optimizer)
+	if c.MicroBatch == 0 {
+		c.MicroBatch = c.Images
+	}
+	if c.MicroBatch < 1 || c.Images%c.MicroBatch != 0 {
+		return nil, fmt.Errorf("micro-batches of %d images are no part of a batch of %d", c.MicroBatch, c.Images)
+	}
+	s := &Stepper{c: c, workers: workers, parts: c.Images / c.MicroBatch}
+	compile := model.Contrastive
+	if s.groups() > 1 { // of batch norm: the running statistics follow the mean over all of them
+		compile = model.MicroBatch
+	}
+	var err error
+	if s.program, err = compile(c.Model, c.MicroBatch, c.Optimizer); err != nil {
+		return nil, err
+	}
+	loss, err := model.NTXent(s.rows(), c.Model.Dimension, c.Temperature)
 	if err != nil {
 		return nil, err
 	}
-	loss, err := model.NTXent(2*c.Images*workers.Size(), c.Model.Dimension, c.Temperature)
-	if err != nil {
-		return nil, err
-	}
-	s := &Stepper{c: c, workers: workers, program: p}
-	if s.network, err = e.Compile(p.Program); err != nil {
+	if s.network, err = e.Compile(s.program.Program); err != nil {
 		return nil, err
 	}
 	if s.ntxent, err = e.Compile(loss); err != nil {
 		return nil, closing(err, s.network)
 	}
-	if err := weights.Initialize(p.Parameters, p.Statistics, c.Seed, s.network.Set); err != nil {
+	if err := weights.Initialize(s.program.Parameters, s.program.Statistics, c.Seed, s.network.Set); err != nil {
 		return nil, closing(err, s.network, s.ntxent)
 	}
 	return s, nil
 }
+
+// rows of everybody's z.
+func (s *Stepper) rows() int { return 2 * s.c.Images * s.workers.Size() }
+
+// groups of batch norm, over all workers.
+func (s *Stepper) groups() int { return s.parts * s.workers.Size() }
 
 func closing(err error, xs ...engine.Executable) error {
 	for _, x := range xs {
@@ -62,22 +88,21 @@ func closing(err error, xs ...engine.Executable) error {
 	return err
 }
 
-// Step is one training step on this worker's views (2N, 3, S, S), all first views, then all second. It
-// updates nothing where the loss is not a number.
-func (s *Stepper) Step(ctx context.Context, views engine.Tensor, learningRate float64) (loop.Measure, error) {
+// Step is one training step on this worker's views. It updates nothing where the loss is not a number.
+func (s *Stepper) Step(ctx context.Context, views Views, learningRate float64) (loop.Measure, error) {
 	// 1: z of the own views
-	out, err := s.network.Run(model.Forward, views)
+	own, err := s.forward(ctx, views)
 	if err != nil {
 		return loop.Measure{}, err
 	}
 	// 2: everybody's z
-	parts, err := s.workers.AllGather(ctx, out[0].Data)
+	gathered, err := s.workers.AllGather(ctx, own)
 	if err != nil {
 		return loop.Measure{}, err
 	}
 	// 3: NT-Xent over all views
-	all := byView(parts)
-	out, err = s.ntxent.Run(0, engine.Tensor{Shape: []int{2 * s.c.Images * len(parts), s.c.Model.Dimension}, Data: all}, engine.Scalar(1))
+	s.z = byView(gathered)
+	out, err := s.ntxent.Run(0, engine.Tensor{Shape: []int{s.rows(), s.c.Model.Dimension}, Data: s.z}, engine.Scalar(1))
 	if err != nil {
 		return loop.Measure{}, err
 	}
@@ -86,49 +111,37 @@ func (s *Stepper) Step(ctx context.Context, views engine.Tensor, learningRate fl
 		return m, nil
 	}
 	// 4: back through the network from the own rows of dz
-	dz := engine.Tensor{Shape: []int{2 * s.c.Images, s.c.Model.Dimension}, Data: own(out[2].Data, s.workers)}
-	grads, err := s.network.Run(model.Backward, dz)
+	grads, err := s.backward(ctx, views, own, part(out[2].Data, s.workers.Rank(), s.workers.Size()))
 	if err != nil {
 		return m, err
 	}
-	// 5: gradients summed over workers, never averaged: the loss is the mean over all anchors already
-	buffers := make([][]float32, len(grads))
-	for i, g := range grads {
-		buffers[i] = g.Data
-	}
-	if err := s.workers.AllReduceSum(ctx, buffers...); err != nil {
+	// 5: gradients summed over micro-batches and workers, never averaged: the loss is the mean over all
+	// anchors already
+	if err := s.workers.AllReduceSum(ctx, slices.Concat(grads, s.stats)...); err != nil {
 		return m, err
 	}
 	// 6: update
-	_, err = s.network.Run(model.Update, append([]engine.Tensor{engine.Scalar(float32(learningRate))}, grads...)...)
-	return m, err
+	return m, s.update(learningRate, grads)
 }
 
-// byView orders workers' rows: all first views by global row, then all second. One worker's are so.
-func byView(parts [][]float32) []float32 {
-	if len(parts) == 1 {
-		return parts[0]
-	}
-	half := len(parts[0]) / 2
-	all := make([]float32, 0, 2*half*len(parts))
-	for view := range 2 {
-		for _, p := range parts {
-			all = append(all, p[view*half:(view+1)*half]...)
+// update takes the sums of the gradients. Where batch norm has several groups, its running statistics
+// follow the mean of theirs.
+func (s *Stepper) update(learningRate float64, grads [][]float32) error {
+	for _, sum := range s.stats {
+		for k := range sum {
+			sum[k] /= float32(s.groups())
 		}
 	}
-	return all
+	feeds := []engine.Tensor{engine.Scalar(float32(learningRate))}
+	for i, data := range slices.Concat(grads, s.stats) {
+		feeds = append(feeds, engine.Tensor{Shape: s.program.Segments[model.Update].Feeds[i+1].Shape(), Data: data})
+	}
+	_, err := s.network.Run(model.Update, feeds...)
+	return err
 }
 
-// own are this worker's rows of what byView ordered.
-func own(all []float32, w collective.Collective) []float32 {
-	if w.Size() == 1 {
-		return all
-	}
-	half := len(all) / 2
-	n := half / w.Size()
-	first := w.Rank() * n
-	return append(append([]float32{}, all[first:first+n]...), all[half+first:half+first+n]...)
-}
+// Spread of everybody's z in the last step.
+func (s *Stepper) Spread() contrastive.Spread { return contrastive.SpreadOf(s.z, s.rows()) }
 
 // Snapshot copies parameters, momenta and running statistics.
 func (s *Stepper) Snapshot() ([]safetensors.Tensor, error) {

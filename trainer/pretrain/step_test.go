@@ -50,7 +50,7 @@ func stepped(t *testing.T, c Config, rate float64, change func(name string, w []
 			t.Fatal(err)
 		}
 	}
-	m, err := s.Step(t.Context(), views(c), rate)
+	m, err := s.Step(t.Context(), parts(views(c), s.parts), rate)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,6 +69,14 @@ func stepped(t *testing.T, c Config, rate float64, change func(name string, w []
 // LARS would hide a wrong one.
 func TestStepDescendsTheLoss(t *testing.T) {
 	c := tiny()
+	descends(t, c)
+	// in micro-batches, whose batch statistics are their own
+	c.Images, c.MicroBatch = 4, 2
+	descends(t, c)
+}
+
+func descends(t *testing.T, c Config) {
+	t.Helper()
 	none := func(string, []float32) {}
 	_, before := stepped(t, c, 0, none)
 	_, after := stepped(t, c, 1, none)
@@ -91,7 +99,7 @@ func TestStepDescendsTheLoss(t *testing.T) {
 			return loss
 		}
 		if slope := (move(h) - move(-h)) / (2 * h); math.Abs(slope-norm) > 0.02*norm {
-			t.Errorf("%s: the loss's slope is %.5f, the step's %.5f", name, slope, norm)
+			t.Errorf("micro-batches of %d, %s: the loss's slope is %.5f, the step's %.5f", c.MicroBatch, name, slope, norm)
 		}
 	}
 }
@@ -108,7 +116,7 @@ func TestNoUpdateWithoutALoss(t *testing.T) {
 	}
 	v := views(c)
 	v.Data[0] = float32(math.NaN())
-	if m, err := s.Step(t.Context(), v, 1); err != nil || !math.IsNaN(m.Loss) {
+	if m, err := s.Step(t.Context(), Whole(v), 1); err != nil || !math.IsNaN(m.Loss) {
 		t.Fatalf("loss %v, %v", m.Loss, err)
 	}
 	after, err := s.Snapshot()
@@ -120,15 +128,6 @@ func TestNoUpdateWithoutALoss(t *testing.T) {
 	}
 }
 
-// ranked is one of several workers.
-type ranked struct {
-	collective.Single
-	rank, size int
-}
-
-func (r ranked) Rank() int { return r.rank }
-func (r ranked) Size() int { return r.size }
-
 func TestRowsOfWorkers(t *testing.T) {
 	// a row is one value: worker, view, image
 	parts := [][]float32{{0.00, 0.01, 0.10, 0.11}, {1.00, 1.01, 1.10, 1.11}}
@@ -137,8 +136,8 @@ func TestRowsOfWorkers(t *testing.T) {
 	if diff := cmp.Diff(want, all); diff != "" {
 		t.Errorf("all rows (-want +got):\n%s", diff)
 	}
-	for rank, part := range parts {
-		if diff := cmp.Diff(part, own(all, ranked{rank: rank, size: 2})); diff != "" {
+	for rank, want := range parts {
+		if diff := cmp.Diff(want, part(all, rank, 2)); diff != "" {
 			t.Errorf("rows of worker %d (-want +got):\n%s", rank, diff)
 		}
 	}
@@ -152,7 +151,7 @@ func TestStopBetweenParts(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := s.Step(ctx, views(c), 1); err == nil {
+	if _, err := s.Step(ctx, Whole(views(c)), 1); err == nil {
 		t.Error("a step with a collective that was stopped gave no error")
 	}
 }

@@ -53,6 +53,8 @@ func TestServer(t *testing.T) {
 	k := New("fashion", "pretrain", 2, 0)
 	k.Begin(Training, 390)
 	k.Step(Step{Epoch: 1, Step: 1, TotalSteps: 390, Images: 256, Loss: 5.25, ContrastiveAccuracy: 40})
+	k.Spread(0.0712, 41.5)
+	k.KNN(10, 39.75)
 	s := serve(t, k)
 	if code, body := get(t, s, "/healthz"); code != 200 || body != "ok\n" {
 		t.Errorf("/healthz: %d %q", code, body)
@@ -67,6 +69,10 @@ func TestServer(t *testing.T) {
 		`simclr_step{attempt="2",rank="0",run="fashion",stage="pretrain"} 1`,
 		`simclr_loss{attempt="2",rank="0",run="fashion",stage="pretrain"} 5.25`,
 		`simclr_contrastive_accuracy_ratio{attempt="2",rank="0",run="fashion",stage="pretrain"} 0.4`,
+		`simclr_z_standard_deviation{attempt="2",rank="0",run="fashion",stage="pretrain"} 0.0712`,
+		`simclr_z_effective_rank{attempt="2",rank="0",run="fashion",stage="pretrain"} 41.5`,
+		`simclr_knn_top1_ratio{attempt="2",rank="0",run="fashion",stage="pretrain"} 0.3975`,
+		`simclr_knn_epoch{attempt="2",rank="0",run="fashion",stage="pretrain"} 10`,
 		`simclr_images_total{attempt="2",rank="0",run="fashion",stage="pretrain"} 256`,
 		"# TYPE simclr_images_total counter",
 		"process_resident_memory_bytes",
@@ -196,6 +202,16 @@ pretrain  training  75%  epoch 1  step 3/4  loss 5.2500  accuracy 12.5%  10 imag
 pretrain  training  100%  epoch 1  step 4/4  loss 5.2500  accuracy 12.5%  10 images/s
 `
 	if d := cmp.Diff(want, shown(t, 0)); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestLineHasTheHealth(t *testing.T) {
+	p := contract.Progress{
+		Stage: "pretrain", Phase: Training, Epoch: 21, Step: 20, TotalSteps: 40, Done: 20, Total: 40, Loss: 5.25, ContrastiveAccuracy: 12.5,
+		KNNEpoch: 20, KNNTop1: 39.876, ZEffectiveRank: 41.4, ZStandardDeviation: 0.07,
+	}
+	if d := cmp.Diff("pretrain  training  50%  epoch 21  step 20/40  loss 5.2500  accuracy 12.5%  kNN 39.88%  rank 41", Line(p)); d != "" {
 		t.Error(d)
 	}
 }

@@ -158,6 +158,12 @@ func lineParts(p contract.Progress) []part {
 		if p.ContrastiveAccuracy > 0 {
 			add(2, "accuracy %.1f%%", p.ContrastiveAccuracy)
 		}
+		if p.KNNEpoch > 0 {
+			add(2, "kNN %.2f%%", p.KNNTop1)
+		}
+		if p.ZEffectiveRank > 0 {
+			add(1, "rank %.0f", p.ZEffectiveRank)
+		}
 		if p.ImagesPerSecond > 0 {
 			add(3, "%.0f images/s", p.ImagesPerSecond)
 		}

@@ -107,6 +107,20 @@ func (t *Tracker) sample() {
 	}
 }
 
+// Spread tells how well z fills its space.
+func (t *Tracker) Spread(deviation, rank float64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.p.ZStandardDeviation, t.p.ZEffectiveRank = finite(deviation), finite(rank)
+}
+
+// KNN tells of an evaluation after so many epochs. Unit: percent.
+func (t *Tracker) KNN(epoch int32, top1 float64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.p.KNNEpoch, t.p.KNNTop1 = epoch, top1
+}
+
 // Saved tells of a checkpoint.
 func (t *Tracker) Saved(step int64) {
 	t.mu.Lock()

@@ -25,6 +25,8 @@ func TestProgressOfTraining(t *testing.T) {
 		k.Step(Step{Epoch: 1, Step: 1, TotalSteps: 100, Images: 256, Loss: 5.5, ContrastiveAccuracy: 12.5})
 		time.Sleep(time.Second)
 		k.Step(Step{Epoch: 1, Step: 2, TotalSteps: 100, Images: 256, Loss: 5.25, ContrastiveAccuracy: 25})
+		k.Spread(0.0712, 41.5)
+		k.KNN(10, 39.88)
 		k.Saved(2)
 		saved := time.Now().UTC().Format(time.RFC3339)
 		k.Warn("a damaged image was skipped")
@@ -34,6 +36,7 @@ func TestProgressOfTraining(t *testing.T) {
 			SchemaVersion: contract.Version, Stage: "pretrain", Attempt: 2, Phase: Training,
 			Epoch: 1, Step: 2, TotalSteps: 100, Done: 2, Total: 100, SinceLastUnitSeconds: 0.5,
 			Loss: 5.25, ContrastiveAccuracy: 25, ImagesPerSecond: 256, ETASeconds: 97.5, // 98 steps of a second, half of one gone
+			ZStandardDeviation: 0.0712, ZEffectiveRank: 41.5, KNNTop1: 39.88, KNNEpoch: 10,
 			CheckpointStep: 2, CheckpointSavedAt: saved, Warnings: []string{"a damaged image was skipped"},
 		}
 		if d := cmp.Diff(want, k.Progress()); d != "" {
@@ -102,6 +105,7 @@ func TestProgressOfOtherPhases(t *testing.T) {
 func TestNoNumbersBecomeJSON(t *testing.T) {
 	k := New("r", "pretrain", 1, 0)
 	k.Step(Step{Step: 1, TotalSteps: 2, Loss: math.NaN(), ContrastiveAccuracy: math.Inf(1)})
+	k.Spread(math.NaN(), math.Inf(1))
 	if _, err := json.Marshal(k.Progress()); err != nil {
 		t.Error(err)
 	}

@@ -8,15 +8,21 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/evaluate"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
 )
 
-// views gives two augmented views of the pretraining images.
-func (d *data) views(batch int) (*batches, error) {
+// views gives two augmented views of the pretraining images, a micro-batch at a time.
+func (d *data) views(s plan.Stage) (*microBatches, error) {
 	c, err := d.augmentations()
 	if err != nil {
 		return nil, err
 	}
-	return d.batches(d.train, batch, 2, c)
+	l := dataset.LoaderConfig{Data: d.train, Batch: s.Batch, Views: 2, Parts: s.MicroBatches(), Again: s.ViewsTwice}
+	if !l.Again {
+		l.Prefetch = 2 * l.Parts
+	}
+	b, err := d.batches(l, c)
+	return &microBatches{batches: b, size: c.Size, twice: l.Again}, err
 }
 
 // crops gives labelled images, cropped and flipped at random.
@@ -25,7 +31,7 @@ func (d *data) crops(images dataset.Dataset, batch int) (*batches, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.batches(images, batch, 1, c.CropAndFlip())
+	return d.batches(dataset.LoaderConfig{Data: images, Batch: batch, Views: 1}, c.CropAndFlip())
 }
 
 func (d *data) augmentations() (augment.Config, error) {
@@ -34,15 +40,14 @@ func (d *data) augmentations() (augment.Config, error) {
 
 func (d *data) size() int { return int(*d.spec.Dataset.ImageSize) }
 
-func (d *data) batches(images dataset.Dataset, batch, views int, c augment.Config) (*batches, error) {
-	transform, err := augment.Factory(c, d.seed)
-	if err != nil {
+func (d *data) batches(l dataset.LoaderConfig, c augment.Config) (b *batches, err error) {
+	l.Size, l.Seed, l.Workers = c.Size, d.seed, d.workers
+	if l.NewTransform, err = augment.Factory(c, d.seed); err != nil {
 		return nil, err
 	}
-	l, err := dataset.NewLoader(dataset.LoaderConfig{
-		Data: images, Batch: batch, Size: c.Size, Views: views, NewTransform: transform, Seed: d.seed, Workers: d.workers,
-	})
-	return &batches{loader: l}, err
+	b = &batches{}
+	b.loader, err = dataset.NewLoader(l)
+	return b, err
 }
 
 // labelledTrain and labelledTest are the evaluation data's splits, un-augmented.

@@ -9,7 +9,6 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
-	"github.com/simclr-operator/simclr-operator/trainer/dataset"
 	"github.com/simclr-operator/simclr-operator/trainer/evaluate"
 	"github.com/simclr-operator/simclr-operator/trainer/export"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
@@ -41,23 +40,24 @@ func (r *runner) pretrain(ctx context.Context) (*v1alpha1.Results, error) {
 func (r *runner) train(ctx context.Context) (encoder []safetensors.Tensor, loss float64, err error) {
 	p := r.spec.Pretraining
 	s, err := pretrain.NewStepper(r.engine, pretrain.Config{
-		Model: r.model, Images: r.stage.Batch, Temperature: p.Temperature.MustFloat(), Seed: *p.Seed,
+		Model: r.model, Images: r.stage.Batch, MicroBatch: r.stage.MicroBatch, Temperature: p.Temperature.MustFloat(), Seed: *p.Seed,
 		Optimizer: optimizer.Config{Kind: p.Optimizer, Momentum: pretrainMomentum, WeightDecay: p.WeightDecay.MustFloat()},
 	}, collective.Single{})
 	if err != nil {
 		return nil, 0, r.fitting(err)
 	}
 	defer s.Close()
-	views, err := r.data.views(r.stage.Batch)
+	views, err := r.data.views(r.stage)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer views.close()
 	loss, err = r.loop().Run(ctx, loop.Task{
-		Snapshot: s.Snapshot, Restore: s.Restore,
-		Step: views.step(func(ctx context.Context, b *dataset.Batch, rate float64) (loop.Measure, error) {
-			return s.Step(ctx, pixels(b, r.model.ImageSize), rate)
-		}),
+		Snapshot: s.Snapshot, Restore: s.Restore, Health: r.health(s),
+		Step: func(ctx context.Context, at loop.Position, rate float64) (loop.Measure, error) {
+			defer views.release()
+			return s.Step(ctx, views.views(at), rate)
+		},
 	})
 	if err != nil {
 		return nil, 0, r.fitting(err)
@@ -127,30 +127,17 @@ func (r *runner) finish(ctx context.Context, results *v1alpha1.Results, ts []saf
 	if err != nil || r.spec.KNN.Mode != v1alpha1.Enabled {
 		return err
 	}
-	train, test, err := r.features(ctx, ts)
+	a, err := r.knn(ctx, ts, r.data.labelledTrain(), r.data.labelledTest())
 	if err != nil {
 		return err
 	}
-	k := r.spec.KNN
-	labels := r.data.labelledTrain().Labels()
-	knn := evaluate.KNN{Neighbors: int(k.Neighbors), Classes: r.data.classes(), Temperature: k.Temperature.MustFloat()}
-	r.Tracker.Begin(report.Evaluating, int64(test.Rows))
-	before := 0
-	predicted, err := knn.Predict(ctx, train, labels, test, func(done, _ int) {
-		r.Tracker.Advance(int64(done - before))
-		before = done
-	})
-	if err != nil {
-		return stopped(ctx, err)
-	}
-	var a evaluate.Accuracy
-	a.AddPredictions(predicted, r.data.labelledTest().Labels())
 	results.KNNTop1 = a.Top1Percent()
+	r.Tracker.KNN(int32(r.stage.Epochs), a.Top1Share()*100)
 	return nil
 }
 
-// features of the evaluation data's training and test images.
-func (r *runner) features(ctx context.Context, encoder []safetensors.Tensor) (train, test evaluate.Matrix, err error) {
+// features of training and test images.
+func (r *runner) features(ctx context.Context, encoder []safetensors.Tensor, images, others evaluate.Images) (train, test evaluate.Matrix, err error) {
 	f, err := evaluate.NewInference(r.engine, r.model, 0)
 	if err != nil {
 		return train, test, r.fitting(err)
@@ -163,7 +150,6 @@ func (r *runner) features(ctx context.Context, encoder []safetensors.Tensor) (tr
 	if err != nil {
 		return train, test, err
 	}
-	images, others := r.data.labelledTrain(), r.data.labelledTest()
 	r.Tracker.Begin(report.Evaluating, int64(images.Data.Len()+others.Data.Len()))
 	advance := func(n int) { r.Tracker.Advance(int64(n)) }
 	if train, err = f.Features(ctx, images, advance); err != nil {

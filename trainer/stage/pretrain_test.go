@@ -90,8 +90,8 @@ func (starved) Compile(engine.Program) (engine.Executable, error) {
 	return nil, &cpu.OutOfMemoryError{Bytes: 1 << 40, Had: 16 << 20}
 }
 
-// The user is told the batch size that fits.
-func TestOutOfMemoryNamesTheBatchThatFits(t *testing.T) {
+// The user is told the micro-batch that fits.
+func TestOutOfMemoryNamesTheMicroBatchThatFits(t *testing.T) {
 	o, hash := optionsOf(t, tiny(t), v1alpha1.StagePretrain)
 	o.Data.Directory = folder(t)
 	r, err := open(t.Context(), o, hash)
@@ -102,7 +102,7 @@ func TestOutOfMemoryNamesTheBatchThatFits(t *testing.T) {
 	r.engine = starved{r.engine}
 	_, err = r.dispatch(t.Context())
 	var e *contract.Error
-	if !errors.As(err, &e) || e.Code != contract.ExitUserError || e.Reason != "OutOfMemory" || !strings.Contains(err.Error(), "batchSize 4") || !strings.Contains(err.Error(), "at most 2,") {
+	if !errors.As(err, &e) || e.Code != contract.ExitUserError || e.Reason != "OutOfMemory" || !strings.Contains(err.Error(), "batchSize 4") || !strings.Contains(err.Error(), "set pretraining.microBatchSize to 2,") {
 		t.Errorf("got %v", err)
 	}
 }

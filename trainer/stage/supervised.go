@@ -29,7 +29,7 @@ func (r *runner) linearLBFGS(ctx context.Context) (*v1alpha1.Results, error) {
 	if err != nil {
 		return nil, err
 	}
-	train, test, err := r.features(ctx, encoder)
+	train, test, err := r.features(ctx, encoder, r.data.labelledTrain(), r.data.labelledTest())
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ func trainer(t *testing.T, ip string) *httptest.Server {
 		_ = json.NewEncoder(w).Encode(contract.Progress{
 			SchemaVersion: contract.Version, Stage: "pretrain", Attempt: 1, Phase: "Training", Epoch: 1,
 			Step: n, TotalSteps: 100, Loss: 5.25, ContrastiveAccuracy: 12.5, ImagesPerSecond: 285, ETASeconds: 720,
+			ZStandardDeviation: 0.07123, ZEffectiveRank: 41.52, KNNTop1: 39.876, KNNEpoch: 10,
 			CheckpointStep: 1, CheckpointSavedAt: "2026-01-02T03:04:05Z",
 		})
 	}))
@@ -57,6 +58,10 @@ func TestProgress(t *testing.T) {
 	status := c.get(run).Status
 	if status.Loss != "5.2500" || status.ETA != "12m" || status.ImagesPerSecond != "285.0" || status.Stages[0].Checkpoint.Step != 1 {
 		t.Errorf("status %+v", status)
+	}
+	p := status.Stages[0].Progress
+	if p.ZStandardDeviation != "0.0712" || p.ZEffectiveRank != "41.5" || p.KNNTop1 != "39.88" || p.KNNEpoch != 10 {
+		t.Errorf("progress %+v", p)
 	}
 
 	server.Close()

@@ -1,0 +1,169 @@
+package plan
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
+)
+
+// memory of a step, in bytes, by what it grows with.
+type memory struct {
+	fixed int64 // weights, gradients, momenta
+	image int64 // of an image that is computed with others at once
+	row   int64 // of any image of the batch: its z
+	sums  int64 // the gradients' sums, where there are several micro-batches
+}
+
+func (m memory) of(batch, micro int) int64 {
+	n := m.fixed + m.image*int64(micro) + m.row*int64(batch)
+	if micro < batch {
+		n += m.sums
+	}
+	return n
+}
+
+// fits is how many images can be computed at once, of a batch or, where micro is set, of a micro-batch of
+// this batch.
+func (m memory) fits(available int64, batch int, micro bool) int {
+	if micro {
+		return int((available - m.fixed - m.row*int64(batch) - m.sums) / m.image)
+	}
+	return int((available - m.fixed) / (m.image + m.row))
+}
+
+// keptViews is how much memory the loader may take for batches of several micro-batches; where it would be
+// more, their views are made twice, so that a step's memory does not grow with the batch. Unit: bytes.
+const keptViews = 256 << 20
+
+// loaded are the batches whose pixels the loader holds at once: made ahead, in the making, in use.
+const loaded = 4
+
+// setMemory estimates a step of a supervised stage.
+func (s *Stage) setMemory(fixed, perImage int64) {
+	s.need = memory{fixed: fixed, image: perImage}
+	s.MemoryBytes = s.need.of(s.Batch, s.Batch)
+}
+
+// setContrastiveMemory estimates a contrastive step. Of each row of z there are the network's own and NT-Xent's,
+// its gradient's, normalised ones, and the similarities of the anchors that are looked at together. online
+// is what kNN takes beside it.
+func (s *Stage) setContrastiveMemory(n Network, online int64) {
+	const views, zs, anchors = 2, 8, 3 * 128
+	fixed, image := n.step(s.Parameters, s.Parameters, views)
+	loader := loaded * float32Bytes * views * 3 * int64(n.imageSize) * int64(n.imageSize)
+	s.need = memory{
+		fixed: fixed + online, image: image, row: float32Bytes * views * (zs*int64(n.Dimension) + anchors), sums: float32Bytes * s.Parameters,
+	}
+	s.ViewsTwice = s.MicroBatch < s.Batch && loader*int64(s.Batch) > keptViews
+	if s.ViewsTwice {
+		s.need.image += loader
+	} else {
+		s.need.row += loader
+	}
+	s.MemoryBytes = s.need.of(s.Batch, s.MicroBatch)
+}
+
+// MicroBatches of a step.
+func (s Stage) MicroBatches() int { return s.Batch / s.MicroBatch }
+
+// absurd is more memory than any worker has; a batch size that needs it is a slip.
+const absurd = 4 << 40
+
+// CheckMemory is a user error where a step needs more memory than is there; it names what would fit. Unit: bytes.
+func (s Stage) CheckMemory(available int64) error {
+	if s.MemoryBytes <= available {
+		return nil
+	}
+	return s.OutOfMemory(available)
+}
+
+// OutOfMemory is the user error of a stage that has so much memory and needs more. Unit: bytes.
+func (s Stage) OutOfMemory(available int64) error {
+	need := "about " + bytes(s.MemoryBytes) + " of memory and " + bytes(available) + " are there"
+	if s.MemoryBytes <= available {
+		need = "more memory than the " + bytes(available) + " that are there"
+	}
+	field, size := s.batchField, s.Batch
+	if s.Kind == Pretraining && s.MicroBatch < s.Batch {
+		field, size = microBatchField, s.MicroBatch
+	}
+	fix := s.fix(available)
+	if fix == "" {
+		return contract.UserErrorf("OutOfMemory", "stage %s needs %s; set encoder.widthMultiplier or dataset.imageSize lower, or give the worker more (template.resources)", s.Name, need)
+	}
+	return contract.UserErrorf("OutOfMemory", "%s %d: a step of stage %s needs %s; %s, or give the worker more (template.resources)", field, size, s.Name, need, fix)
+}
+
+const microBatchField = "pretraining.microBatchSize"
+
+// fix is what to set so that a step fits: a micro-batch where there can be one, else the batch. By the
+// estimate; half of what failed where that is too low. "" where nothing would do.
+func (s Stage) fix(available int64) string {
+	if s.need.image == 0 {
+		return ""
+	}
+	tooLow := s.MemoryBytes <= available
+	if s.Kind == Pretraining {
+		most := s.need.fits(available, s.Batch, true)
+		if tooLow {
+			most = s.MicroBatch / 2
+		}
+		for size := min(most, s.MicroBatch-1); size >= leastMicroBatch; size-- {
+			if s.Batch%size == 0 {
+				return fmt.Sprintf("set %s to %d", microBatchField, size)
+			}
+		}
+	}
+	most := s.need.fits(available, s.Batch, false)
+	if tooLow {
+		most = s.Batch / 2
+	}
+	if most < 2 {
+		return ""
+	}
+	return fmt.Sprintf("set %s to at most %d", s.batchField, most)
+}
+
+// leastMicroBatch is the API's: batch norm needs several values of each channel.
+const leastMicroBatch = 2
+
+// choices says what a pretraining step needs in micro-batches of halved sizes, and of the one that is set.
+func (s Stage) choices() string {
+	if s.Kind != Pretraining || s.Batch == 0 {
+		return ""
+	}
+	sizes := []int{s.MicroBatch}
+	for size := s.Batch; len(sizes) < 6 && size >= leastMicroBatch; size /= 2 {
+		sizes = append(sizes, size)
+		if size%2 != 0 {
+			break
+		}
+	}
+	slices.Sort(sizes)
+	var parts []string
+	for _, size := range slices.Backward(slices.Compact(sizes)) {
+		what := fmt.Sprintf("%s in micro-batches of %d", bytes(s.need.of(s.Batch, size)), size)
+		if size == s.Batch {
+			what = fmt.Sprintf("%s at once", bytes(s.need.of(s.Batch, size)))
+		}
+		if size == s.MicroBatch {
+			what += " (as set)"
+		}
+		parts = append(parts, what)
+	}
+	return fmt.Sprintf("A step of %s needs about %s (%s).", s.Name, strings.Join(parts, ", "), microBatchField)
+}
+
+// bytes for a person.
+func bytes(n int64) string {
+	switch {
+	case n >= 10<<40:
+		return fmt.Sprintf("%.0f TiB", float64(n)/(1<<40))
+	case n >= 1<<30:
+		return fmt.Sprintf("%.1f GiB", float64(n)/(1<<30))
+	}
+	return fmt.Sprintf("%.0f MiB", math.Ceil(float64(n)/(1<<20)))
+}
