@@ -155,29 +155,48 @@ func TestProbabilities(t *testing.T) {
 	}
 }
 
-// Against a direct convolution in two dimensions with zero padding.
+// Against a direct convolution in two dimensions with zero padding, of a small sigma, whose kernel is cut, too.
 func TestBlurIsAConvolution(t *testing.T) {
-	const size, sigma = 47, 1.3 // kernel 4 → 5
-	r, _, _, _ := planes(noise(size, size))
-	var b blurrer
-	b.init(size)
-	b.setSigma(sigma)
-	want, sum := make([]float64, size*size), 0.
-	weight := func(dx, dy int) float64 { return math.Exp(-float64(dx*dx+dy*dy) / (2 * sigma * sigma)) }
-	for i := range 25 {
-		sum += weight(i%5-2, i/5-2)
-	}
-	for i := range want {
-		for k := range 25 {
-			dx, dy := k%5-2, k/5-2
-			if x, y := i%size+dx, i/size+dy; x >= 0 && x < size && y >= 0 && y < size {
-				want[i] += weight(dx, dy) / sum * float64(r[y*size+x])
+	for name, tc := range map[string]struct {
+		size  int
+		sigma float64
+	}{
+		"kernel 5":                {47, 1.3},
+		"kernel 3 of whole rows":  {32, 0.8},
+		"kernel 23":               {224, 2},
+		"kernel 23 of less sigma": {224, 0.4},
+		"no blur":                 {64, 0.1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, radius := planes(noise(tc.size, tc.size)), tc.size/20
+			n := tc.size * tc.size
+			want, sum := make([]float64, len(got)), 0.
+			weight := func(dx, dy int) float64 { return math.Exp(-float64(dx*dx+dy*dy) / (2 * tc.sigma * tc.sigma)) }
+			for dy := -radius; dy <= radius; dy++ {
+				for dx := -radius; dx <= radius; dx++ {
+					sum += weight(dx, dy)
+				}
 			}
-		}
-	}
-	b.run(r)
-	if d := largest(t, r, want); d > 1e-6 {
-		t.Errorf("differs by %g", d)
+			for dy := -radius; dy <= radius; dy++ {
+				for dx := -radius; dx <= radius; dx++ {
+					w := weight(dx, dy) / sum
+					for i := range want {
+						if x, y := i%tc.size+dx, i%n/tc.size+dy; x >= 0 && x < tc.size && y >= 0 && y < tc.size {
+							want[i] += w * float64(got[i/n*n+y*tc.size+x])
+						}
+					}
+				}
+			}
+			var b blurrer
+			b.init(tc.size)
+			for range 2 { // the second finds what the first left in its scratch memory
+				again := slices.Clone(got)
+				b.run(again, tc.sigma)
+				if d := largest(t, again, want); d > 1e-6 {
+					t.Errorf("differs by %g", d)
+				}
+			}
+		})
 	}
 }
 
@@ -185,9 +204,47 @@ func TestBlurIsAConvolution(t *testing.T) {
 func TestBlurKernel(t *testing.T) {
 	for size, want := range map[int]int{19: 1, 20: 3, 32: 3, 40: 5, 96: 9, 224: 23} {
 		var b blurrer
-		if b.init(size); len(b.kernel) != want {
-			t.Errorf("height %d: kernel %d, want %d", size, len(b.kernel), want)
+		if b.init(size); 2*b.radius+1 != want {
+			t.Errorf("height %d: kernel %d, want %d", size, 2*b.radius+1, want)
 		}
+	}
+}
+
+// Views are the same on machines of any instruction set, to the last bit.
+func TestInstructionSets(t *testing.T) {
+	best := level
+	defer func() { level = best }()
+	for name, tc := range map[string]struct {
+		config Config
+		w, h   int
+	}{
+		"CIFAR":    {Default(32, 0.5, false), 32, 32},
+		"ImageNet": {Default(224, 1, true), 500, 375},
+		"odd":      {bilinear(Default(45, 1, true)), 71, 33},
+	} {
+		t.Run(name, func(t *testing.T) {
+			img := noise(tc.w, tc.h)
+			for i := range 30 {
+				level = 0
+				want := view(mustNew(t, tc.config, 1), img, 0, i, 0)
+				for level = 1; level <= best; level++ {
+					if !slices.Equal(want, view(mustNew(t, tc.config, 1), img, 0, i, 0)) {
+						t.Fatalf("view %d of instruction sets %d differs", i, level)
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestViewsAllocateNothing(t *testing.T) {
+	p, img := mustNew(t, Default(64, 1, true), 1), noise(90, 80)
+	dst := make([]float32, 3*64*64)
+	i := 0
+	p.Apply(dst, img, 0, 0, 0)
+	p.resample.run(dst, img, box{0, 0, 90, 80}, false) // the largest crop
+	if n := testing.AllocsPerRun(100, func() { p.Apply(dst, img, 0, i, 0); i++ }); n > 0 {
+		t.Errorf("%g allocations a view", n)
 	}
 }
 
@@ -209,7 +266,7 @@ func TestEvaluationCrop(t *testing.T) {
 		})
 	}
 	img := noise(32, 32)
-	_, _, _, all := planes(img)
+	all := planes(img)
 	got := view(mustNew(t, Evaluation(32), 0), img, 0, 0, 0)
 	for i := range all {
 		if math.Abs(float64(got[i]-all[i])) > 1e-7 {

@@ -4,7 +4,9 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/simclr-operator/simclr-operator/hack/bench/photo"
 	"github.com/simclr-operator/simclr-operator/trainer/dataset"
+	"github.com/simclr-operator/simclr-operator/trainer/dataset/jpeg"
 )
 
 // BenchmarkView is the time of one view on one core.
@@ -31,6 +33,31 @@ func BenchmarkView(b *testing.B) {
 			b.ReportMetric(float64(b.N)/(processTime()-start), "views/s/core")
 		})
 	}
+}
+
+// BenchmarkJPEG is the time of a photograph's two views on one core, with decoding it.
+func BenchmarkJPEG(b *testing.B) {
+	file, err := photo.JPEG(photo.New(500, 375, 1))
+	if err != nil {
+		b.Fatal(err)
+	}
+	p, err := New(Default(224, 1, true), 1)
+	if err != nil {
+		b.Fatal(err)
+	}
+	dst := make([]float32, 3*224*224)
+	b.ReportAllocs()
+	start := processTime()
+	for i := 0; b.Loop(); i++ {
+		w, h, pix, err := jpeg.Decode(file)
+		if err != nil {
+			b.Fatal(err)
+		}
+		img := dataset.Image{W: w, H: h, Pix: pix}
+		p.Apply(dst, img, 0, i, 0)
+		p.Apply(dst, img, 0, i, 1)
+	}
+	b.ReportMetric(float64(b.N)/(processTime()-start), "images/s/core")
 }
 
 func bilinear(c Config) Config {

@@ -16,6 +16,7 @@ type Pipeline struct {
 	pcg      *rand.PCG
 	rng      *rand.Rand
 	resample resampler
+	steps    steps
 	blur     blurrer
 }
 
@@ -48,25 +49,20 @@ func newPipeline(c Config, seed uint64) *Pipeline {
 // Apply makes a view that depends on seed, epoch, index of the image, and view alone.
 func (p *Pipeline) Apply(dst []float32, img dataset.Image, epoch, index, view int) {
 	p.pcg.Seed(dataset.Hash(forViews, p.seed, uint64(epoch), uint64(index), uint64(view)))
-	p.View(dst, img, p.rng)
+	p.view(dst, img)
 }
 
-// View writes a view (3,Size,Size) in [0,1] to dst.
-func (p *Pipeline) View(dst []float32, img dataset.Image, rng *rand.Rand) {
-	box := p.c.box(img.W, img.H, rng)
-	flip := p.c.Flip.On && rng.Float64() < p.c.Flip.Probability
+// view writes a view (3,Size,Size) in [0,1] to dst.
+func (p *Pipeline) view(dst []float32, img dataset.Image) {
+	box := p.c.box(img.W, img.H, p.rng)
+	flip := p.c.Flip.On && p.rng.Float64() < p.c.Flip.Probability
 	p.resample.run(dst, img, box, flip)
-	plane := p.c.Size * p.c.Size
-	r, g, b := dst[:plane], dst[plane:2*plane], dst[2*plane:3*plane]
 	if p.c.Color.On {
-		p.c.Color.distort(r, g, b, rng)
+		p.c.Color.draw(&p.steps, p.rng)
+		p.steps.run(dst)
 	}
-	if p.c.Blur.On && rng.Float64() < p.c.Blur.Probability {
-		sigma := uniform(rng, p.c.Blur.MinSigma, p.c.Blur.MaxSigma)
-		p.blur.setSigma(sigma)
-		p.blur.run(r)
-		p.blur.run(g)
-		p.blur.run(b)
+	if p.c.Blur.On && p.rng.Float64() < p.c.Blur.Probability {
+		p.blur.run(dst, uniform(p.rng, p.c.Blur.MinSigma, p.c.Blur.MaxSigma))
 	}
 }
 
