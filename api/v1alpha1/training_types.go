@@ -73,6 +73,24 @@ const (
 	BatchNormMicroBatch BatchNormStatistics = "MicroBatch"
 )
 
+// Precision of a computation.
+type Precision string
+
+// The values of Precision.
+const (
+	FP32 Precision = "FP32"
+	BF16 Precision = "BF16"
+)
+
+// Convolutions says how a CPU convolves.
+type Convolutions string
+
+// The values of Convolutions.
+const (
+	Winograd Convolutions = "Winograd"
+	Direct   Convolutions = "Direct"
+)
+
 // PretrainingSpec is the contrastive stage.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.batchNormStatistics) || self.batchNormStatistics == 'Global' || has(self.microBatchSize)",message="pretraining.batchNormStatistics: MicroBatch needs microBatchSize; set that, or remove it"
@@ -125,11 +143,21 @@ type PretrainingSpec struct {
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="pretraining.weightDecay: must be between 0 and 1"
 	WeightDecay *Decimal `json:"weightDecay,omitempty"`
 
-	// precision of the computation. FP32: IEEE 754 single precision. Default: FP32.
+	// precision of the pretraining step. FP32: IEEE 754 single precision. BF16: convolutions multiply bfloat16
+	// and sum in FP32, and activations between them are bfloat16; weights, their gradients, momenta, batch norm's
+	// statistics, the projection head and the loss stay FP32. On a CPU, BF16 needs AVX-512. Default: FP32.
 	// +optional
 	// +kubebuilder:default=FP32
-	// +kubebuilder:validation:Enum=FP32
-	Precision string `json:"precision,omitempty"`
+	// +kubebuilder:validation:Enum=FP32;BF16
+	Precision Precision `json:"precision,omitempty"`
+
+	// convolutions of 3×3 in FP32 on a CPU. Winograd: by the algorithm F(4×4, 3×3) where it is faster (Lavin and
+	// Gray 2016, arXiv 1509.09308), which rounds about ten times as coarsely. Direct: each weight with each
+	// pixel. Holds for every stage. Default: Winograd.
+	// +optional
+	// +kubebuilder:default=Winograd
+	// +kubebuilder:validation:Enum=Winograd;Direct
+	Convolutions Convolutions `json:"convolutions,omitempty"`
 
 	// seed of initialisation, augmentation and shuffling. Default: 0.
 	// +optional

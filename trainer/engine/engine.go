@@ -53,6 +53,16 @@ type Segment struct {
 	Updates bool
 }
 
+// Precision is what a program's convolutions multiply, and what activations are kept in between. Parameters,
+// their gradients, statistics, dense layers and the loss are always float32.
+type Precision int
+
+// The precisions.
+const (
+	FP32 Precision = iota // IEEE 754 single precision
+	BF16                  // bfloat16: 8 bits of precision, summed in float32
+)
+
 // Program says what of a graph is to run. Segments run in their order within one step; what an
 // earlier one computed stays alive for later ones (the forward pass's activations, for the backward
 // pass). Only what fetches and Nexts need is computed.
@@ -60,6 +70,7 @@ type Program struct {
 	Graph     *gorgonia.ExprGraph
 	Variables []Variable
 	Segments  []Segment
+	Precision Precision
 }
 
 // Engine compiles programs.

@@ -6,24 +6,31 @@ import (
 	"fmt"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
 )
 
 // Config is a network's architecture.
 type Config struct {
-	Depth          int     // 18 or 34
-	Width          float64 // multiplier of every channel count
-	Shortcut       string  // Torchvision or GoogleResearch
-	Initialization string  // Reference or PyTorch
-	ImageSize      int     // pixels
-	Dimension      int     // of z
-	OutputShift    bool    // batch norm after the head's last layer has β
-	Smooth         bool    // softplus in ReLU's place, for tests that compare executors
-	RunningNorm    bool    // batch norm by its running statistics in training too, for tests that compare micro-batches
+	Depth          int              // 18 or 34
+	Width          float64          // multiplier of every channel count
+	Shortcut       string           // Torchvision or GoogleResearch
+	Initialization string           // Reference or PyTorch
+	ImageSize      int              // pixels
+	Dimension      int              // of z
+	OutputShift    bool             // batch norm after the head's last layer has β
+	Smooth         bool             // softplus in ReLU's place, for tests that compare executors
+	RunningNorm    bool             // batch norm by its running statistics in training too, for tests that compare micro-batches
+	Precision      engine.Precision // of the contrastive step
 }
 
 // FromSpec is the architecture that a resolved spec describes.
 func FromSpec(s *v1alpha1.SimCLRRunSpec) Config {
+	precision := engine.FP32
+	if s.Pretraining.Precision == v1alpha1.BF16 {
+		precision = engine.BF16
+	}
 	return Config{
+		Precision:      precision,
 		Depth:          int(s.Encoder.Depth),
 		Width:          s.Encoder.WidthMultiplier.MustFloat(),
 		Shortcut:       s.Encoder.Shortcut,

@@ -53,7 +53,7 @@ func contrastive(c Config, images int, o optimizer.Config, part bool) (*Program,
 	if part {
 		batch, mean = n.statisticsOutside()
 	}
-	p := &Program{Program: engine.Program{Graph: n.g}, Parameters: n.params, Statistics: n.stats}
+	p := &Program{Program: engine.Program{Graph: n.g, Precision: c.Precision}, Parameters: n.params, Statistics: n.stats}
 	update, err := n.update(p, n.params, o)
 	if err != nil {
 		return nil, err

@@ -30,9 +30,9 @@ func ConfigHash(s *v1alpha1.SimCLRRunSpec) (string, error) {
 }
 
 // newEngine is the engine for an accelerator, and what bit-identical resuming depends on.
-func newEngine(name string, accelerator v1alpha1.AcceleratorType, threads int) (engine.Engine, checkpoint.Environment, error) {
+func newEngine(name string, spec *v1alpha1.SimCLRRunSpec, threads int) (engine.Engine, checkpoint.Environment, error) {
 	environment := checkpoint.Environment{Threads: threads}
-	if accelerator != v1alpha1.CPU {
+	if accelerator := spec.Accelerator.Type; accelerator != v1alpha1.CPU {
 		return nil, environment, contract.UserErrorf("NoEngine",
 			"no engine for %s in this image: it trains on CPU only; set accelerator.type to CPU, or template.image to an image that has one", accelerator)
 	}
@@ -43,7 +43,11 @@ func newEngine(name string, accelerator v1alpha1.AcceleratorType, threads int) (
 	if name != "cpu" {
 		return nil, environment, contract.UserErrorf("NoEngine", "no engine %q in this image; it has cpu", name)
 	}
-	e, err := cpu.New(threads)
+	var options []cpu.Option
+	if spec.Pretraining.Convolutions == v1alpha1.Direct {
+		options = append(options, cpu.Direct)
+	}
+	e, err := cpu.New(threads, options...)
 	if err != nil {
 		return nil, environment, fmt.Errorf("starting the cpu engine: %w", err)
 	}
@@ -58,6 +62,9 @@ func (r *runner) fitting(err error) error {
 	if memory, ok := errors.AsType[*cpu.OutOfMemoryError](err); ok {
 		r.Log.Error("out of memory", "error", err.Error())
 		return r.stage.OutOfMemory(memory.Had)
+	}
+	if errors.Is(err, cpu.ErrNoBF16) {
+		return contract.UserErrorf("NoEngine", "%v", err)
 	}
 	return err
 }

@@ -114,7 +114,7 @@ type runner struct {
 // open opens what the stage needs: engine, checkpoints, data; and plans it.
 func open(ctx context.Context, o Options, hash string) (*runner, error) {
 	r := &runner{Options: o, spec: &o.Run.Spec, hash: hash, model: model.FromSpec(&o.Run.Spec)}
-	e, environment, err := newEngine(o.Engine, o.Run.Spec.Accelerator.Type, o.Threads)
+	e, environment, err := newEngine(o.Engine, &o.Run.Spec, o.Threads)
 	if err != nil {
 		return nil, err
 	}

@@ -21,13 +21,15 @@ type lowering struct {
 	skip   map[*gorgonia.Node]bool           // computed as part of another node's kernel
 	norms  map[*gorgonia.Node]*normGrad      // batch norm's derivatives, by each node of the group
 	steps  []step
+	// what convolutions need most
+	weights, scratch int
 }
 
 func compile(e *Engine, p engine.Program) (*executable, error) {
 	x := &executable{e: e, p: p, variables: map[string]variable{}, convs: map[convKey]unsafe.Pointer{}}
 	l := &lowering{x: x, g: p.Graph, values: map[*gorgonia.Node]*value{}, skip: map[*gorgonia.Node]bool{}}
 	for _, v := range p.Variables {
-		now := &value{shape: shapeOf(v.Node), block: 1, kept: true}
+		now := &value{shape: shapeOf(v.Node), form: plain, kept: true}
 		l.values[v.Node] = now
 		x.variables[v.Name] = variable{now: now}
 	}
@@ -76,7 +78,7 @@ func (l *lowering) segment(s engine.Segment, order gorgonia.Nodes) error {
 	first := len(l.steps)
 	var feeds []*value
 	for _, n := range s.Feeds {
-		v := &value{shape: shapeOf(n), block: 1, kept: true}
+		v := &value{shape: shapeOf(n), form: plain, kept: true}
 		l.values[n] = v
 		feeds = append(feeds, v)
 	}
@@ -88,7 +90,7 @@ func (l *lowering) segment(s engine.Segment, order gorgonia.Nodes) error {
 	}
 	var fetches []*value
 	for _, n := range s.Fetches {
-		v := l.as(l.values[n], 1)
+		v := l.as(l.values[n], plain)
 		v.kept = true
 		fetches = append(fetches, v)
 	}
@@ -111,7 +113,7 @@ func (l *lowering) updates() {
 		if v.Next == nil {
 			continue
 		}
-		next := l.as(l.values[v.Next], 1)
+		next := l.as(l.values[v.Next], plain)
 		if taken[next] {
 			next = l.copied(next)
 		}
@@ -124,12 +126,19 @@ func (l *lowering) updates() {
 
 // copied is a copy of a plain value.
 func (l *lowering) copied(v *value) *value {
-	y := &value{shape: v.shape, block: v.block}
+	y := &value{shape: v.shape, form: v.form}
 	l.emit("copy", []*value{v}, []*value{y}, func() error {
 		copy(y.floats(), v.floats())
 		return nil
 	})
 	return y
+}
+
+// emitInPlace adds a step that may write its first result over an operand of the same form: it reads each
+// value before it writes that one.
+func (l *lowering) emitInPlace(name string, in, out []*value, run func() error) {
+	l.emit(name, in, out, run)
+	l.steps[len(l.steps)-1].inPlace = true
 }
 
 func (l *lowering) node(n *gorgonia.Node) error {
@@ -144,7 +153,8 @@ func (l *lowering) node(n *gorgonia.Node) error {
 	}
 	nodes := engine.Operands(l.g, n)
 	if op.IsSum(n) {
-		return l.elementwise(n, op.Add{}, nodes)
+		l.elementwise(n, op.Add{}, nodes)
+		return nil
 	}
 	o, ok := op.Of(n)
 	if !ok {
@@ -157,8 +167,8 @@ func (l *lowering) node(n *gorgonia.Node) error {
 }
 
 // result makes the value of a node.
-func (l *lowering) result(n *gorgonia.Node, block int) *value {
-	v := &value{shape: shapeOf(n), block: block}
+func (l *lowering) result(n *gorgonia.Node, f form) *value {
+	v := &value{shape: shapeOf(n), form: f}
 	l.values[n] = v
 	return v
 }
@@ -169,49 +179,33 @@ func (l *lowering) emit(name string, in, out []*value, run func() error) {
 	for _, v := range append(append([]*value{}, in...), out...) {
 		v.last = at
 	}
-	l.steps = append(l.steps, step{name, in, out, run})
+	l.steps = append(l.steps, step{name: name, in: in, out: out, run: run})
 }
 
 // plan gives values their buffers: those that are never alive at once share one.
 func (l *lowering) plan() error {
-	x := l.x
-	free := map[int][]*buffer{} // by size class
-	take := func(v *value) (err error) {
-		if v.buf != nil {
-			return nil
-		}
-		class := sizeClass(v.size())
-		if stack := free[class]; !v.kept && len(stack) > 0 {
-			v.buf, free[class] = stack[len(stack)-1], stack[:len(stack)-1]
-			return nil
-		}
-		if v.kept {
-			class = v.size()
-		}
-		v.buf, err = x.allocate(class)
-		return err
-	}
+	pool := buffers{free: map[int][]*buffer{}, allocate: l.x.allocate}
 	for _, v := range l.permanent() {
-		if err := take(v); err != nil {
+		if err := pool.take(v); err != nil {
 			return err
 		}
 	}
 	for i, s := range l.steps {
+		if s.inPlace {
+			pool.reuse(s, i)
+		}
 		for _, v := range s.out {
-			if err := take(v); err != nil {
+			if err := pool.take(v); err != nil {
 				return err
 			}
 		}
-		freed := map[*value]bool{}
 		for _, v := range append(append([]*value{}, s.in...), s.out...) {
-			if v.last == i && !v.kept && !freed[v] {
-				freed[v] = true
-				class := sizeClass(v.size())
-				free[class] = append(free[class], v.buf)
+			if v.last == i {
+				pool.release(v)
 			}
 		}
 	}
-	return l.scratch()
+	return l.allocateScratch()
 }
 
 // permanent are the values that live outside steps, in a fixed order.
@@ -226,17 +220,9 @@ func (l *lowering) permanent() []*value {
 	return vs
 }
 
-// sizeClass rounds a size up by at most an eighth, so that values of nearly one size share buffers.
-func sizeClass(n int) int {
-	unit := 1024
-	for unit*8 < n {
-		unit *= 2
-	}
-	return (n + unit - 1) / unit * unit
-}
-
-// scratch of the channel kernels: the sums of every image's channels, and vectors of channels.
-func (l *lowering) scratch() (err error) {
+// allocateScratch of the kernels: of convolutions, and of the channel kernels the sums of every image's
+// channels, and vectors of channels.
+func (l *lowering) allocateScratch() (err error) {
 	sums, channels := 1, 1
 	for _, s := range l.steps {
 		for _, v := range append(append([]*value{}, s.in...), s.out...) {
@@ -246,9 +232,13 @@ func (l *lowering) scratch() (err error) {
 		}
 	}
 	l.x.widest = channels
-	if l.x.sums, err = l.x.allocate(4 * sums); err != nil {
-		return err
+	for _, b := range []struct {
+		to     **buffer
+		floats int
+	}{{&l.x.sums, 4 * sums}, {&l.x.vectors, vectors * channels}, {&l.x.weights, l.weights}, {&l.x.scratch, l.scratch}} {
+		if *b.to, err = l.x.allocate(b.floats); err != nil {
+			return err
+		}
 	}
-	l.x.vectors, err = l.x.allocate(5 * channels)
-	return err
+	return nil
 }

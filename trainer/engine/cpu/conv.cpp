@@ -1,8 +1,9 @@
 // Convolution on oneDNN: primitives are made once, on the thread that runs them, with scratch memory of
-// our own (oneDNN's belongs to threads). Activations have the layout that the caller names; weights take
-// the layout the kernel likes best and are reordered from and to OIHW.
+// the caller's (oneDNN's belongs to threads). Activations have the layout and type that the caller names;
+// weights take those that the kernel likes best and are reordered from and to float OIHW.
 #include <dnnl.hpp>
 #include <omp.h>
+#include <sys/mman.h>
 
 #include <cstdlib>
 #include <cstring>
@@ -52,81 +53,95 @@ tag activation_tag(int block) {
   return block == NHWC ? tag::nhwc : tag::nchw;
 }
 
-memory::desc activation(int n, int c, int h, int w, int block) {
-  return {{n, c, h, w}, memory::data_type::f32, activation_tag(block)};
+memory::desc activation(int n, int c, int h, int w, int block, int half) {
+  return {{n, c, h, w}, half ? memory::data_type::bf16 : memory::data_type::f32, activation_tag(block)};
 }
 
-memory borrowed(const memory::desc &d, const float *p) { return memory(d, cpu(), const_cast<float *>(p)); }
+memory borrowed(const memory::desc &d, const void *p) { return memory(d, cpu(), const_cast<void *>(p)); }
+
+// One direction of a convolution: its primitive, and the layout it likes weights in.
+struct Pass {
+  bool ready = false;
+  primitive kernel;
+  memory::desc weights, scratch;
+  reorder move; // weights from OIHW, or their gradient to it
+
+  template <class Description> void take(const Description &d, const memory::desc &w) {
+    kernel = primitive(d);
+    weights = w;
+    scratch = d.scratchpad_desc();
+    ready = true;
+  }
+};
 
 struct Conv {
-  memory::desc src, dst, plain, any;
+  conv_shape s;
+  memory::desc src, dst, plain, any, any_gradient;
   memory::dims strides, padding;
-  convolution_forward::primitive_desc fpd;
-  convolution_forward fwd;
-  convolution_backward_data::primitive_desc dpd;
-  convolution_backward_data bwd_data;
-  convolution_backward_weights::primitive_desc wpd;
-  convolution_backward_weights bwd_weights;
-  bool has_data = false, has_weights = false;
-  memory weights, scratch;
+  Pass passes[3];
   primitive_attr attr;
 
-  Conv(int n, int c, int h, int w, int o, int k, int stride, int pad, int sb, int db)
-      : src(activation(n, c, h, w, sb)),
-        dst(activation(n, o, (h + 2 * pad - k) / stride + 1, (w + 2 * pad - k) / stride + 1, db)),
-        plain({o, c, k, k}, memory::data_type::f32, tag::oihw), any({o, c, k, k}, memory::data_type::f32, tag::any),
-        strides{stride, stride}, padding{pad, pad} {
+  explicit Conv(conv_shape s)
+      : s(s), src(activation(s.n, s.c, s.h, s.w, s.src_block, s.half)),
+        dst(activation(s.n, s.o, (s.h + 2 * s.pad - s.k) / s.stride + 1, (s.w + 2 * s.pad - s.k) / s.stride + 1, s.dst_block, s.half)),
+        plain({s.o, s.c, s.k, s.k}, memory::data_type::f32, tag::oihw),
+        any({s.o, s.c, s.k, s.k}, s.half ? memory::data_type::bf16 : memory::data_type::f32, tag::any),
+        any_gradient({s.o, s.c, s.k, s.k}, memory::data_type::f32, tag::any), strides{s.stride, s.stride}, padding{s.pad, s.pad} {
     attr.set_scratchpad_mode(scratchpad_mode::user);
-    convolution_forward::desc d(prop_kind::forward_training, algorithm::convolution_direct, src, any, dst, strides, padding, padding);
-    fpd = {d, attr, cpu()};
-    fwd = convolution_forward(fpd);
   }
 
-  // weights in the layout d, from OIHW
-  memory &reordered(const memory::desc &d, const float *w) {
-    if (!weights || weights.get_desc() != d) weights = memory(d, cpu());
-    auto from = borrowed(plain, w);
-    reorder(from, weights).execute(queue(), from, weights);
-    return weights;
+  convolution_forward::primitive_desc forward_description(algorithm how) {
+    return {{prop_kind::forward_training, how, src, any, dst, strides, padding, padding}, attr, cpu()};
   }
 
-  memory &scratchpad(const memory::desc &d) {
-    if (!scratch || scratch.get_desc().get_size() < d.get_size()) scratch = memory(d, cpu());
-    return scratch;
-  }
-
-  void forward(const float *x, const float *w, float *y) {
-    auto &ws = reordered(fpd.weights_desc(), w);
-    fwd.execute(queue(), {{DNNL_ARG_SRC, borrowed(src, x)}, {DNNL_ARG_WEIGHTS, ws}, {DNNL_ARG_DST, borrowed(dst, y)},
-                          {DNNL_ARG_SCRATCHPAD, scratchpad(fpd.scratchpad_desc())}});
-    queue().wait();
-  }
-
-  void data(const float *w, const float *dy, float *dx) {
-    if (!has_data) {
-      convolution_backward_data::desc d(algorithm::convolution_direct, src, any, dst, strides, padding, padding);
-      dpd = {d, attr, cpu(), fpd};
-      bwd_data = convolution_backward_data(dpd);
-      has_data = true;
+  void make(Pass &p, int pass, algorithm how) {
+    const auto hint = forward_description(how);
+    if (pass == FORWARD) {
+      p.take(hint, hint.weights_desc());
+      p.move = reorder({cpu(), plain, cpu(), p.weights});
+    } else if (pass == BACKWARD_DATA) {
+      const convolution_backward_data::primitive_desc d({how, src, any, dst, strides, padding, padding}, attr, cpu(), hint);
+      p.take(d, d.weights_desc());
+      p.move = reorder({cpu(), plain, cpu(), p.weights});
+    } else {
+      const convolution_backward_weights::primitive_desc d({how, src, any_gradient, dst, strides, padding, padding}, attr, cpu(), hint);
+      p.take(d, d.diff_weights_desc());
+      p.move = reorder({cpu(), p.weights, cpu(), plain});
     }
-    auto &ws = reordered(dpd.weights_desc(), w);
-    bwd_data.execute(queue(), {{DNNL_ARG_DIFF_DST, borrowed(dst, dy)}, {DNNL_ARG_WEIGHTS, ws}, {DNNL_ARG_DIFF_SRC, borrowed(src, dx)},
-                               {DNNL_ARG_SCRATCHPAD, scratchpad(dpd.scratchpad_desc())}});
-    queue().wait();
   }
 
-  void gradient(const float *x, const float *dy, float *dw) {
-    if (!has_weights) {
-      convolution_backward_weights::desc d(algorithm::convolution_direct, src, any, dst, strides, padding, padding);
-      wpd = {d, attr, cpu(), fpd};
-      bwd_weights = convolution_backward_weights(wpd);
-      has_weights = true;
+  // Winograd where it is asked for and oneDNN has it, else the direct algorithm
+  Pass &prepare(int pass) {
+    Pass &p = passes[pass];
+    if (p.ready) return p;
+    if (s.winograd) {
+      try {
+        make(p, pass, algorithm::convolution_winograd);
+        return p;
+      } catch (const error &e) {
+        if (e.status != dnnl_unimplemented) throw;
+      }
     }
-    auto to = borrowed(plain, dw);
-    if (!weights || weights.get_desc() != wpd.diff_weights_desc()) weights = memory(wpd.diff_weights_desc(), cpu());
-    bwd_weights.execute(queue(), {{DNNL_ARG_SRC, borrowed(src, x)}, {DNNL_ARG_DIFF_DST, borrowed(dst, dy)}, {DNNL_ARG_DIFF_WEIGHTS, weights},
-                                  {DNNL_ARG_SCRATCHPAD, scratchpad(wpd.scratchpad_desc())}});
-    reorder(weights, to).execute(queue(), weights, to);
+    make(p, pass, algorithm::convolution_direct);
+    return p;
+  }
+
+  void run(int pass, const void *x, const float *w, const void *y, float *dw, void *weights, void *scratch) {
+    Pass &p = prepare(pass);
+    auto inner = borrowed(p.weights, weights), pad = borrowed(p.scratch, scratch);
+    auto outer = borrowed(plain, pass == BACKWARD_WEIGHTS ? dw : w);
+    if (pass != BACKWARD_WEIGHTS) p.move.execute(queue(), outer, inner);
+    switch (pass) {
+    case FORWARD:
+      p.kernel.execute(queue(), {{DNNL_ARG_SRC, borrowed(src, x)}, {DNNL_ARG_WEIGHTS, inner}, {DNNL_ARG_DST, borrowed(dst, y)}, {DNNL_ARG_SCRATCHPAD, pad}});
+      break;
+    case BACKWARD_DATA:
+      p.kernel.execute(queue(), {{DNNL_ARG_DIFF_DST, borrowed(dst, y)}, {DNNL_ARG_WEIGHTS, inner}, {DNNL_ARG_DIFF_SRC, borrowed(src, x)}, {DNNL_ARG_SCRATCHPAD, pad}});
+      break;
+    default:
+      p.kernel.execute(queue(), {{DNNL_ARG_SRC, borrowed(src, x)}, {DNNL_ARG_DIFF_DST, borrowed(dst, y)}, {DNNL_ARG_DIFF_WEIGHTS, inner}, {DNNL_ARG_SCRATCHPAD, pad}});
+      p.move.execute(queue(), inner, outer);
+    }
     queue().wait();
   }
 };
@@ -168,22 +183,32 @@ int preferred_block(int channels) {
 }
 
 void *alloc_aligned(long bytes) {
-  const long size = (bytes + 4095) / 4096 * 4096; // aligned_alloc wants a multiple; pages suit huge ones
-  void *p = aligned_alloc(4096, size);
-  if (p) memset(p, 0, size);
+  const long huge = 2 << 20, page = bytes < huge ? 4096 : huge;
+  const long size = (bytes + page - 1) / page * page; // aligned_alloc wants a multiple
+  void *p = aligned_alloc(page, size);
+  if (!p) return p;
+  if (page == huge) madvise(p, size, MADV_HUGEPAGE);
+  memset(p, 0, size);
   return p;
 }
 void free_aligned(void *p) { free(p); }
 
-void *conv_new(int n, int c, int h, int w, int o, int k, int stride, int pad, int sb, int db) {
+void *conv_new(conv_shape s) {
   Conv *p = nullptr;
-  guarded([&] { p = new Conv(n, c, h, w, o, k, stride, pad, sb, db); });
+  guarded([&] { p = new Conv(s); });
   return p;
 }
 void conv_free(void *p) { delete static_cast<Conv *>(p); }
-int conv_forward(void *p, const float *x, const float *w, float *y) { return guarded([&] { static_cast<Conv *>(p)->forward(x, w, y); }); }
-int conv_backward_data(void *p, const float *w, const float *dy, float *dx) { return guarded([&] { static_cast<Conv *>(p)->data(w, dy, dx); }); }
-int conv_backward_weights(void *p, const float *x, const float *dy, float *dw) { return guarded([&] { static_cast<Conv *>(p)->gradient(x, dy, dw); }); }
+int conv_prepare(void *p, int pass, long *weights, long *scratch) {
+  return guarded([&] {
+    const Pass &q = static_cast<Conv *>(p)->prepare(pass);
+    *weights = q.weights.get_size();
+    *scratch = q.scratch.get_size();
+  });
+}
+int conv_run(void *p, int pass, const void *x, const float *w, const void *y, float *dw, void *weights, void *scratch) {
+  return guarded([&] { static_cast<Conv *>(p)->run(pass, x, w, y, dw, weights, scratch); });
+}
 
 int gemm(int ta, int tb, long m, long n, long k, const float *a, const float *b, float beta, float *c) {
   const auto s = dnnl_sgemm(ta ? 'T' : 'N', tb ? 'T' : 'N', m, n, k, 1.f, a, ta ? m : k, b, tb ? k : n, beta, c, n);

@@ -26,9 +26,10 @@ import (
 // Engine runs kernels with a fixed number of threads. oneDNN's OpenMP team belongs to the calling OS
 // thread, so every kernel of an engine runs on one that is locked.
 type Engine struct {
-	threads int
-	jobs    chan func()
-	close   sync.Once
+	threads  int
+	winograd bool
+	jobs     chan func()
+	close    sync.Once
 }
 
 // Info says what results depend on, besides the program: checkpoints record it.
@@ -38,12 +39,22 @@ type Info struct {
 	Threads int    `json:"threads"`
 }
 
+// Option changes an engine.
+type Option func(*Engine)
+
+// Direct makes every convolution multiply each weight with each pixel, instead of Winograd's algorithm
+// where that is faster.
+func Direct(e *Engine) { e.winograd = false }
+
 // New starts an engine with a number of threads, at least 1.
-func New(threads int) (*Engine, error) {
+func New(threads int, options ...Option) (*Engine, error) {
 	if threads < 1 {
 		return nil, fmt.Errorf("an engine needs at least 1 thread, not %d", threads)
 	}
-	e := &Engine{threads: threads, jobs: make(chan func())}
+	e := &Engine{threads: threads, winograd: true, jobs: make(chan func())}
+	for _, change := range options {
+		change(e)
+	}
 	go e.serve()
 	if err := e.do(func() error { return status(C.engine_init(C.int(threads))) }); err != nil {
 		_ = e.Close() // ends its thread
@@ -82,6 +93,9 @@ func (e *Engine) Close() error {
 
 // Compile lowers a program.
 func (e *Engine) Compile(p engine.Program) (engine.Executable, error) {
+	if p.Precision == engine.BF16 && preferred(16) != 16 {
+		return nil, ErrNoBF16
+	}
 	var x *executable
 	err := e.do(func() (err error) {
 		x, err = compile(e, p)
@@ -96,6 +110,9 @@ func (e *Engine) Compile(p engine.Program) (engine.Executable, error) {
 	}
 	return x, nil
 }
+
+// ErrNoBF16 is a program of bfloat16 on a CPU without AVX-512, where oneDNN has no kernels for it.
+var ErrNoBF16 = errors.New("precision BF16 needs a CPU with AVX-512; set pretraining.precision to FP32")
 
 // OutOfMemoryError is memory that could not be had.
 type OutOfMemoryError struct {

@@ -15,25 +15,44 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 )
 
-// value is what a node of the graph is at run time. block is its layout (shim.h): 1 is plain row-major.
+// form is how a value lies in memory (shim.h): in blocks of channels, 1 being plain row-major; half: as
+// bfloat16.
+type form struct {
+	block int
+	half  bool
+}
+
+var plain = form{block: 1}
+
+// value is what a node of the graph is at run time.
 type value struct {
 	shape []int
-	block int
-	buf   *buffer
-	last  int // index of the last step that reads it
-	kept  bool
+	form
+	buf  *buffer
+	last int // index of the last step that reads it
+	kept bool
 }
 
 func (v *value) size() int         { return engine.Size(v.shape) }
 func (v *value) floats() []float32 { return v.buf.floats(v.size()) }
 func (v *value) c() *C.float       { return v.buf.c() }
+func (v *value) p() unsafe.Pointer { return v.buf.p }
+func (v *value) typed() C.int      { return C.int(flag(v.half)) }
+
+// room is the memory a value takes, in floats.
+func (v *value) room() int {
+	if v.half {
+		return (v.size() + 1) / 2
+	}
+	return v.size()
+}
 
 // layout of a value as channels: (N, C, H, W), or (N, C) as one row-major matrix.
 func (v *value) layout() C.layout {
 	if len(v.shape) == 4 {
-		return C.layout{C.int(v.shape[0]), C.int(v.shape[1]), C.int(v.shape[2] * v.shape[3]), C.int(v.block)}
+		return C.layout{C.int(v.shape[0]), C.int(v.shape[1]), C.int(v.shape[2] * v.shape[3]), C.int(v.block), v.typed()}
 	}
-	return C.layout{C.int(v.shape[0]), C.int(v.shape[1]), 1, C.int(v.shape[1])}
+	return C.layout{C.int(v.shape[0]), C.int(v.shape[1]), 1, C.int(v.shape[1]), v.typed()}
 }
 
 // step is one kernel call.
@@ -41,6 +60,7 @@ type step struct {
 	name    string
 	in, out []*value
 	run     func() error
+	inPlace bool // its first result may take the memory of an operand that nothing reads after it
 }
 
 // variable is a program's variable and the value that replaces it at an update.
@@ -56,9 +76,11 @@ type executable struct {
 	swaps     []variable
 	convs     map[convKey]unsafe.Pointer
 	buffers   []*buffer
+	// scratch of convolutions: weights in their kernels' layouts, and what the kernels ask for
+	weights, scratch *buffer
 	// scratch of the channel kernels
 	sums    *buffer // doubles
-	vectors *buffer // five vectors of channels
+	vectors *buffer // vectors of channels
 	widest  int
 }
 

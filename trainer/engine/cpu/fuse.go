@@ -9,10 +9,11 @@ import (
 
 // normGrad is the backward pass of a batch norm in training mode. The graph has it as five operators
 // that read the same operands; here it is two passes over memory. mask is the result of the ReLU after
-// the batch norm, whose derivative is then part of it, or nil.
+// the batch norm, whose derivative is then part of it, or nil; beta is set where the ReLU's result can be told
+// from x.
 type normGrad struct {
 	epsilon           float64
-	dy, mask          *gorgonia.Node
+	dy, mask, beta    *gorgonia.Node
 	x, stats, gamma   *gorgonia.Node
 	dx, dgamma, dbeta *gorgonia.Node
 	done              bool
@@ -38,6 +39,13 @@ func (l *lowering) fuse(orders []gorgonia.Nodes) {
 			}
 		}
 	}
+	for _, order := range orders { // once it is known which of them are part of a batch norm's derivatives
+		for _, n := range order {
+			if _, ok := is[op.ReLUGrad](n); ok && !l.skip[n] {
+				l.fuseSum(n)
+			}
+		}
+	}
 }
 
 // fuseReLU makes normalisation, the addition of a shortcut and ReLU one pass.
@@ -55,6 +63,14 @@ func (l *lowering) fuseReLU(n *gorgonia.Node) {
 				l.skip[in], l.skip[y] = true, true
 			}
 		}
+	}
+}
+
+// fuseSum makes the addition of two gradients part of the ReLU's derivative that alone reads it.
+func (l *lowering) fuseSum(n *gorgonia.Node) {
+	sum := engine.Operands(l.g, n)[1]
+	if op.IsSum(sum) && len(l.users[sum]) == 1 && l.norms[sum] == nil {
+		l.skip[sum] = true
 	}
 }
 
@@ -110,12 +126,27 @@ func (l *lowering) claim(group *normGrad, members gorgonia.Nodes) {
 		in := engine.Operands(l.g, group.dy)
 		l.skip[group.dy] = true
 		group.mask, group.dy = in[0], in[1]
+		group.beta = l.maskedBy(group)
 	}
 	for _, r := range []*gorgonia.Node{group.dx, group.dgamma, group.dbeta} {
 		if r != nil {
 			l.norms[r] = group
 		}
 	}
+}
+
+// maskedBy is β where the ReLU before a batch norm's derivatives reads nothing but that batch norm's result,
+// which is then computed again from x instead of being read; nil elsewhere.
+func (l *lowering) maskedBy(group *normGrad) *gorgonia.Node {
+	in := engine.Operands(l.g, group.mask)[0]
+	o, ok := is[op.Normalize](in)
+	if !ok || o.Epsilon != group.epsilon {
+		return nil
+	}
+	if s := engine.Operands(l.g, in); s[0] == group.x && s[1] == group.stats && s[2] == group.gamma {
+		return s[3]
+	}
+	return nil
 }
 
 func subset(some, all gorgonia.Nodes) bool {

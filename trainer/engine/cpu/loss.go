@@ -22,7 +22,7 @@ func (l *lowering) loss(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes) e
 	for i, d := range nodes {
 		in[i] = l.values[d]
 	}
-	out := l.result(n, 1)
+	out := l.result(n, plain)
 	switch o := o.(type) {
 	case op.SoftmaxCrossEntropy:
 		l.emit("cross entropy", in, []*value{out}, func() error {

@@ -17,8 +17,11 @@ import (
 
 // vector i of the scratch, of the widest value's channels.
 func (x *executable) vector(i, n int) []float32 {
-	return x.vectors.floats(5 * x.widest)[i*x.widest:][:n]
+	return x.vectors.floats(vectors * x.widest)[i*x.widest:][:n]
 }
+
+// vectors of channels that the kernels use at once.
+const vectors = 7
 
 func cf(v []float32) *C.float { return (*C.float)(unsafe.Pointer(&v[0])) }
 
@@ -33,27 +36,34 @@ func (l *lowering) affine(out, normalize *gorgonia.Node, r *value, relu bool) {
 	o, _ := is[op.Normalize](normalize)
 	in := engine.Operands(l.g, normalize)
 	v, stats, gamma, beta := l.values[in[0]], l.values[in[1]], l.values[in[2]], l.values[in[3]]
-	y := l.result(out, v.block)
+	y := l.result(out, v.form)
 	ins := []*value{v, stats, gamma, beta}
 	if r != nil {
-		r = l.as(r, v.block)
+		r = l.as(r, v.form)
 		ins = append(ins, r)
 	}
 	x := l.x
 	l.emit("normalize", ins, []*value{y}, func() error {
-		s, g, b := stats.floats(), gamma.floats(), beta.floats()
-		scale, shift, by := x.vector(0, len(g)), x.vector(1, len(g)), rstd(s, o.Epsilon)
-		for k := range g {
-			a := float64(g[k]) * by(k)
-			scale[k], shift[k] = float32(a), float32(float64(b[k])-a*float64(s[k]))
-		}
-		var rp *C.float
+		scale, shift := x.affine(stats, gamma, beta, o.Epsilon)
+		var rp unsafe.Pointer
 		if r != nil {
-			rp = r.c()
+			rp = r.p()
 		}
-		C.channel_affine(v.layout(), v.c(), cf(scale), cf(shift), rp, C.int(flag(relu)), y.c())
+		C.channel_affine(v.layout(), v.p(), cf(scale), cf(shift), rp, C.int(flag(relu)), y.p())
 		return nil
 	})
+}
+
+// affine is what a batch norm multiplies each channel with and adds to it, in the scratch vectors 0 and 1.
+func (x *executable) affine(stats, gamma, beta *value, epsilon float64) (scale, shift []float32) {
+	s, g, b := stats.floats(), gamma.floats(), beta.floats()
+	scale, shift = x.vector(0, len(g)), x.vector(1, len(g))
+	by := rstd(s, epsilon)
+	for k := range g {
+		a := float64(g[k]) * by(k)
+		scale[k], shift[k] = float32(a), float32(float64(b[k])-a*float64(s[k]))
+	}
+	return scale, shift
 }
 
 func flag(b bool) int {
@@ -64,9 +74,9 @@ func flag(b bool) int {
 }
 
 func (l *lowering) statistics(n *gorgonia.Node, in *value) {
-	out, x := l.result(n, 1), l.x
+	out, x := l.result(n, plain), l.x
 	l.emit("batch statistics", []*value{in}, []*value{out}, func() error {
-		C.channel_stats(in.layout(), in.c(), (*C.double)(x.sums.p), out.c())
+		C.channel_stats(in.layout(), in.p(), (*C.double)(x.sums.p), out.c())
 		return nil
 	})
 }
@@ -78,56 +88,76 @@ func (l *lowering) normGrad(g *normGrad) error {
 	}
 	g.done = true
 	in, stats, gamma := l.values[g.x], l.values[g.stats], l.values[g.gamma]
-	dy := l.as(l.values[g.dy], in.block)
-	ins := []*value{in, stats, gamma, dy}
-	var mask *value
-	if g.mask != nil {
-		mask = l.as(l.values[g.mask], in.block)
-		ins = append(ins, mask)
+	b := normBackward{epsilon: g.epsilon, x: in, stats: stats, gamma: gamma, dy: l.as(l.values[g.dy], in.form)}
+	ins := []*value{b.dy, in, stats, gamma}
+	switch {
+	case g.beta != nil:
+		b.beta = l.values[g.beta]
+		ins = append(ins, b.beta)
+	case g.mask != nil:
+		b.mask = l.as(l.values[g.mask], in.form)
+		ins = append(ins, b.mask)
 	}
-	dx := l.result(g.dx, in.block)
-	outs := []*value{dx}
-	var dgamma, dbeta *value
+	b.dx = l.result(g.dx, in.form)
+	outs := []*value{b.dx}
 	if g.dgamma != nil {
-		dgamma = l.result(g.dgamma, 1)
-		outs = append(outs, dgamma)
+		b.dgamma = l.result(g.dgamma, plain)
+		outs = append(outs, b.dgamma)
 	}
 	if g.dbeta != nil {
-		dbeta = l.result(g.dbeta, 1)
-		outs = append(outs, dbeta)
+		b.dbeta = l.result(g.dbeta, plain)
+		outs = append(outs, b.dbeta)
 	}
-	l.emit("batch norm backward", ins, outs, func() error {
-		l.x.backward(g.epsilon, in, stats, gamma, dy, mask, dx, dgamma, dbeta)
+	l.emitInPlace("batch norm backward", ins, outs, func() error {
+		b.run(l.x)
 		return nil
 	})
 	return nil
 }
 
-// backward is dx = γ·r·(dy − Σdy/m − (x − mean)·r²·Σ(dy·(x − mean))/m), r being 1/√(variance + ε).
-func (x *executable) backward(epsilon float64, in, stats, gamma, dy, mask, dx, dgamma, dbeta *value) {
-	l, s, g := in.layout(), stats.floats(), gamma.floats()
-	c := len(g)
-	s1, s2 := x.vector(3, c), x.vector(4, c)
-	var mp *C.float
-	if mask != nil {
-		mp = mask.c()
+// normBackward are the values of a normGrad; those that are not wanted are nil.
+type normBackward struct {
+	epsilon             float64
+	x, stats, gamma, dy *value
+	mask, beta          *value
+	dx, dgamma, dbeta   *value
+}
+
+// gradient is dy behind the ReLU; of the scratch vectors it may use 0 and 1.
+func (b *normBackward) gradient(x *executable) C.gradient {
+	g := C.gradient{dy: b.dy.p()}
+	if b.mask != nil {
+		g.y = b.mask.p()
 	}
-	C.channel_sums(l, in.c(), cf(s), dy.c(), mp, (*C.double)(x.sums.p), cf(s1), cf(s2))
-	a, b, k0 := x.vector(0, c), x.vector(1, c), x.vector(2, c)
-	m, by := float64(in.size()/c), rstd(s, epsilon)
+	if b.beta != nil {
+		scale, shift := x.affine(b.stats, b.gamma, b.beta, b.epsilon)
+		g.scale, g.shift = cf(scale), cf(shift)
+	}
+	return g
+}
+
+// run: dx = γ·r·(dy − Σdy/m − (x − mean)·r²·Σ(dy·(x − mean))/m), r being 1/√(variance + ε).
+func (b *normBackward) run(x *executable) {
+	l, s, g := b.x.layout(), b.stats.floats(), b.gamma.floats()
+	c := len(g)
+	s1, s2 := x.vector(5, c), x.vector(6, c)
+	dy := b.gradient(x)
+	C.channel_sums(l, b.x.p(), cf(s), dy, (*C.double)(x.sums.p), cf(s1), cf(s2))
+	ka, kb, k0 := x.vector(2, c), x.vector(3, c), x.vector(4, c)
+	m, by := float64(b.x.size()/c), rstd(s, b.epsilon)
 	for k := range g {
 		r := by(k)
 		ga := float64(g[k]) * r
 		gb := -ga * r * r * float64(s2[k]) / m
-		a[k], b[k], k0[k] = float32(ga), float32(gb), float32(-ga*float64(s1[k])/m-gb*float64(s[k]))
-		if dgamma != nil {
-			dgamma.floats()[k] = float32(float64(s2[k]) * r)
+		ka[k], kb[k], k0[k] = float32(ga), float32(gb), float32(-ga*float64(s1[k])/m-gb*float64(s[k]))
+		if b.dgamma != nil {
+			b.dgamma.floats()[k] = float32(float64(s2[k]) * r)
 		}
-		if dbeta != nil {
-			dbeta.floats()[k] = s1[k]
+		if b.dbeta != nil {
+			b.dbeta.floats()[k] = s1[k]
 		}
 	}
-	C.channel_backward(l, in.c(), dy.c(), mp, cf(a), cf(b), cf(k0), dx.c())
+	C.channel_backward(l, b.x.p(), dy, cf(ka), cf(kb), cf(k0), b.dx.p())
 }
 
 // derivative lowers one of batch norm's derivatives that is in no group.
@@ -139,18 +169,18 @@ func (l *lowering) derivative(n *gorgonia.Node, o op.Operator, nodes gorgonia.No
 	x := l.x
 	switch o := o.(type) {
 	case op.NormalizeGradInput: // dy, stats, gamma
-		out := l.result(n, v[0].block)
+		out := l.result(n, v[0].form)
 		l.emit("normalize: gradient by x", v, []*value{out}, func() error {
 			g, by := v[2].floats(), rstd(v[1].floats(), o.Epsilon)
 			a, b := x.vector(0, len(g)), x.vector(1, len(g))
 			for k := range g {
 				a[k], b[k] = float32(float64(g[k])*by(k)), 0
 			}
-			C.channel_affine(v[0].layout(), v[0].c(), cf(a), cf(b), nil, 0, out.c())
+			C.channel_affine(v[0].layout(), v[0].p(), cf(a), cf(b), nil, 0, out.p())
 			return nil
 		})
 	case op.BatchStatisticsGrad: // x, stats, dstats
-		out := l.result(n, v[0].block)
+		out := l.result(n, v[0].form)
 		l.emit("batch statistics: gradient", v, []*value{out}, func() error {
 			s, d := v[1].floats(), v[2].floats()
 			c := len(s) / 2
@@ -159,7 +189,7 @@ func (l *lowering) derivative(n *gorgonia.Node, o op.Operator, nodes gorgonia.No
 				slope := 2 * float64(d[c+k]) / m
 				a[k], b[k] = float32(slope), float32(float64(d[k])/m-slope*float64(s[k]))
 			}
-			C.channel_affine(v[0].layout(), v[0].c(), cf(a), cf(b), nil, 0, out.c())
+			C.channel_affine(v[0].layout(), v[0].p(), cf(a), cf(b), nil, 0, out.p())
 			return nil
 		})
 	default:
@@ -169,19 +199,19 @@ func (l *lowering) derivative(n *gorgonia.Node, o op.Operator, nodes gorgonia.No
 
 // sums lowers the derivatives that add up over a channel.
 func (l *lowering) sums(n *gorgonia.Node, o op.Operator, v []*value) {
-	x, out := l.x, l.result(n, 1)
+	x, out := l.x, l.result(n, plain)
 	v = append([]*value{}, v...)
 	if len(v) > 1 {
-		v[1] = l.as(v[1], v[0].block)
+		v[1] = l.as(v[1], v[0].form)
 	}
 	l.emit("normalize: sums", v, []*value{out}, func() error {
 		dy, c := v[0], v[0].shape[1]
-		s1, s2 := x.vector(3, c), x.vector(4, c)
+		s1, s2 := x.vector(5, c), x.vector(6, c)
 		in, mean := dy, (*C.float)(nil)
 		if len(v) > 1 {
 			in, mean = v[1], v[2].c()
 		}
-		C.channel_sums(dy.layout(), in.c(), mean, dy.c(), nil, (*C.double)(x.sums.p), cf(s1), cf(s2))
+		C.channel_sums(dy.layout(), in.p(), mean, C.gradient{dy: dy.p()}, (*C.double)(x.sums.p), cf(s1), cf(s2))
 		y := out.floats()
 		switch o := o.(type) {
 		case op.NormalizeGradBeta:

@@ -10,7 +10,6 @@ import (
 
 	"gorgonia.org/gorgonia"
 
-	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/op"
 )
 
@@ -24,11 +23,13 @@ func (l *lowering) operator(n *gorgonia.Node, o op.Operator, nodes gorgonia.Node
 	case op.Normalize:
 		l.affine(n, n, nil, false)
 	case op.ReLU:
-		return l.relu(n, nodes)
+		l.relu(n, nodes)
 	case op.BatchStatisticsGrad, op.NormalizeGradInput, op.NormalizeGradStatistics, op.NormalizeGradGamma, op.NormalizeGradBeta:
 		l.derivative(n, o, nodes)
-	case op.Add, op.ReLUGrad, op.Softplus, op.SoftplusGrad:
-		return l.elementwise(n, o, nodes)
+	case op.Add, op.Softplus, op.SoftplusGrad:
+		l.elementwise(n, o, nodes)
+	case op.ReLUGrad:
+		l.reluGrad(n, nodes)
 	case op.GlobalAveragePool, op.GlobalAveragePoolGrad:
 		l.pool(n, o, l.values[nodes[0]])
 	case op.Dense, op.DenseGradInput, op.DenseGradWeight, op.AddBias, op.BiasGrad:
@@ -43,74 +44,31 @@ func (l *lowering) operator(n *gorgonia.Node, o op.Operator, nodes gorgonia.Node
 	return nil
 }
 
-// as is a value in another layout, by a step of its own where it has not that layout.
-func (l *lowering) as(v *value, block int) *value {
-	if len(v.shape) != 4 || v.block == block {
+// as is a value in another form, by a step of its own where it has not that form.
+func (l *lowering) as(v *value, f form) *value {
+	if len(v.shape) != 4 || v.form == f {
 		return v
 	}
-	y := &value{shape: v.shape, block: block}
+	y := &value{shape: v.shape, form: f}
 	l.emit("relayout", []*value{v}, []*value{y}, func() error {
-		C.relayout(v.layout(), C.int(block), v.c(), y.c())
+		C.relayout(v.layout(), C.int(f.block), y.typed(), v.p(), y.p())
 		return nil
 	})
 	return y
 }
 
-// relu lowers ReLU with what is fused into it.
-func (l *lowering) relu(n *gorgonia.Node, nodes gorgonia.Nodes) error {
-	in := nodes[0]
-	if !l.skip[in] {
-		return l.elementwise(n, op.ReLU{}, nodes)
-	}
-	if _, ok := is[op.Normalize](in); ok {
-		l.affine(n, in, nil, true)
-		return nil
-	}
-	sum := engine.Operands(l.g, in)
-	l.affine(n, sum[0], l.values[sum[1]], true)
-	return nil
-}
-
-func (l *lowering) elementwise(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes) error {
-	a := l.values[nodes[0]]
-	ins := []*value{a}
-	b := a
-	if len(nodes) > 1 {
-		b = l.as(l.values[nodes[1]], a.block)
-		ins = append(ins, b)
-	}
-	y := l.result(n, a.block)
-	count := C.long(y.size())
-	l.emit(fmt.Sprintf("%T", o), ins, []*value{y}, func() error {
-		switch o.(type) {
-		case op.Add:
-			C.add(count, a.c(), b.c(), y.c())
-		case op.ReLU:
-			C.relu(count, a.c(), y.c())
-		case op.ReLUGrad:
-			C.relu_grad(count, a.c(), b.c(), y.c())
-		case op.Softplus:
-			C.softplus(count, a.c(), y.c())
-		case op.SoftplusGrad:
-			C.softplus_grad(count, a.c(), b.c(), y.c())
-		}
-		return nil
-	})
-	return nil
-}
-
 func (l *lowering) pool(n *gorgonia.Node, o op.Operator, in *value) {
 	if _, forward := o.(op.GlobalAveragePool); forward {
-		y := l.result(n, 1)
+		y := l.result(n, plain)
 		l.emit("global average pool", []*value{in}, []*value{y}, func() error {
-			C.pool(in.layout(), in.c(), y.c())
+			C.pool(in.layout(), in.p(), y.c())
 			return nil
 		})
 		return
 	}
-	dx := l.result(n, preferred(n.Shape()[1]))
+	dx := l.result(n, l.preferredForm(n.Shape()[1]))
 	l.emit("global average pool: gradient", []*value{in}, []*value{dx}, func() error {
-		C.pool_grad(dx.layout(), in.c(), dx.c())
+		C.pool_grad(dx.layout(), in.c(), dx.p())
 		return nil
 	})
 }
@@ -123,7 +81,7 @@ func (l *lowering) dense(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes) 
 		b = l.values[nodes[1]]
 		ins = append(ins, b)
 	}
-	y := l.result(n, 1)
+	y := l.result(n, plain)
 	m, k := C.long(y.shape[0]), C.long(y.shape[len(y.shape)-1])
 	l.emit(fmt.Sprintf("%T", o), ins, []*value{y}, func() error {
 		switch o.(type) {

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -44,7 +45,7 @@ func stats(c int) operand    { return operand{[]int{2, c}, "stats"} }
 func convolutions() map[string]operatorCase {
 	cases := map[string]operatorCase{}
 	for _, c := range []struct{ in, out, size, k, stride int }{
-		{3, 16, 8, 3, 1}, {3, 8, 7, 3, 1}, {16, 32, 8, 3, 2}, {16, 32, 8, 1, 2}, {32, 32, 4, 3, 1}, {6, 10, 5, 3, 1}, {8, 24, 9, 3, 2}, {64, 128, 4, 1, 1}, {20, 48, 6, 3, 1}, {16, 33, 6, 3, 2}, {3, 19, 6, 3, 1}, {8, 16, 9, 3, 2}, {48, 24, 6, 3, 1},
+		{3, 16, 8, 3, 1}, {3, 8, 7, 3, 1}, {16, 32, 8, 3, 2}, {16, 32, 8, 1, 2}, {32, 32, 4, 3, 1}, {6, 10, 5, 3, 1}, {8, 24, 9, 3, 2}, {64, 128, 4, 1, 1}, {20, 48, 6, 3, 1}, {16, 33, 6, 3, 2}, {3, 19, 6, 3, 1}, {8, 16, 9, 3, 2}, {48, 24, 6, 3, 1}, {16, 16, 32, 3, 1}, {64, 64, 16, 3, 1}, {128, 64, 7, 3, 1},
 	} {
 		pad := c.k / 2
 		out := (c.size+2*pad-c.k)/c.stride + 1
@@ -188,19 +189,49 @@ func TestExtremeValues(t *testing.T) {
 	}
 }
 
+// Bounds of an operator's error, of the largest value. Winograd's transforms lose two or three bits. A
+// bfloat16 has 8 bits: operands and results are rounded once each.
+const (
+	roundingFP32 = 1e-5
+	roundingBF16 = 1.5e-2
+)
+
 func TestOperatorsAgainstInterpreter(t *testing.T) {
-	e := newEngine(t)
-	for name, tc := range operatorCases() {
-		t.Run(name, func(t *testing.T) {
-			r := rand.New(rand.NewPCG(3, 4))
-			var feeds []engine.Tensor
-			for _, o := range tc.in {
-				feeds = append(feeds, o.draw(r))
-			}
-			p := alone(t, tc)
-			got, want := run(t, e, p, feeds...)[0], run(t, interp.Engine{}, p, feeds...)[0]
-			if d := difference(got, want); !(d < 1e-5) {
-				t.Errorf("differs from the interpreter by %.1e of the largest value", d)
+	direct, err := New(2, Direct)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = direct.Close() })
+	for how, on := range map[string]struct {
+		e         *Engine
+		precision engine.Precision
+		within    float64
+	}{
+		"direct":   {direct, engine.FP32, roundingFP32},
+		"Winograd": {newEngine(t), engine.FP32, roundingFP32},
+		"BF16":     {newEngine(t), engine.BF16, roundingBF16},
+	} {
+		t.Run(how, func(t *testing.T) {
+			for name, tc := range operatorCases() {
+				t.Run(name, func(t *testing.T) {
+					r := rand.New(rand.NewPCG(3, 4))
+					var feeds []engine.Tensor
+					for _, o := range tc.in {
+						feeds = append(feeds, o.draw(r))
+					}
+					p := alone(t, tc)
+					want := run(t, interp.Engine{}, p, feeds...)[0]
+					p.Precision = on.precision
+					if p.Precision == engine.BF16 && preferred(16) != 16 {
+						if _, err := on.e.Compile(p); !errors.Is(err, ErrNoBF16) {
+							t.Errorf("without AVX-512: %v", err)
+						}
+						return
+					}
+					if d := difference(run(t, on.e, p, feeds...)[0], want); !(d < on.within) {
+						t.Errorf("differs from the interpreter by %.1e of the largest value", d)
+					}
+				})
 			}
 		})
 	}

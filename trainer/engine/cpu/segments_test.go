@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 	"gorgonia.org/gorgonia"
@@ -119,33 +118,6 @@ func TestErrors(t *testing.T) {
 	var memory *OutOfMemoryError
 	if !errors.As(err, &memory) || memory.Bytes != 1<<48 || memory.Had != 0 {
 		t.Errorf("256 TiB: %v", err)
-	}
-}
-
-// What oneDNN cannot allocate, here weights of 256 TiB in its own layout, is as the engine's own.
-func TestOutOfMemoryInOneDNN(t *testing.T) {
-	e := newEngine(t)
-	const channels = 1 << 23
-	node := vector(gorgonia.NewGraph(), "y", 1, channels, 1, 1)
-	x := &executable{e: e, convs: map[convKey]unsafe.Pointer{}}
-	defer x.Close()
-	few, err := x.allocate(channels)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l := &lowering{x: x, values: map[*gorgonia.Node]*value{}}
-	in := &value{shape: []int{1, channels, 1, 1}, block: preferred(channels), buf: few}
-	weights := &value{shape: []int{channels, channels, 1, 1}, block: 1, buf: few}
-	err = e.do(func() error {
-		if err := l.conv(node, op.Conv2D{Stride: 1}, in, weights); err != nil {
-			return err
-		}
-		l.values[node].buf = few
-		return l.steps[0].run()
-	})
-	var memory *OutOfMemoryError
-	if err = x.had(err); !errors.As(err, &memory) || memory.Had != 4*channels {
-		t.Errorf("got %v", err)
 	}
 }
 

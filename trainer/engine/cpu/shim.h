@@ -1,14 +1,15 @@
 // The C interface of the CPU engine's kernels.
 //
-// Activations (N, C, H, W) lie in memory as N × C/b × H·W × b floats for a block b of channels: b = 1 is
+// Activations (N, C, H, W) lie in memory as N × C/b × H·W × b values for a block b of channels: b = 1 is
 // NCHW, b = C is NHWC, b = 8 or 16 are oneDNN's blocked layouts. (N, C) matrices are b = C with H·W = 1.
+// Values are float, or bfloat16 where half is not 0; pointers to either are void.
 #pragma once
 #ifdef __cplusplus
 extern "C" {
 #endif
 
 typedef struct {
-  int n, c, hw, b;
+  int n, c, hw, b, half;
 } layout;
 
 // engine
@@ -22,35 +23,48 @@ void *alloc_aligned(long bytes);     // zeroed, or null
 void free_aligned(void *p);
 
 // convolution; every function returns 0 or sets last_error. Activations are NCHW (1), blocked (8, 16) or
-// NHWC, which has a name here: a block of 16 is either where there are 16 channels.
+// NHWC, which has a name here: a block of 16 is either where there are 16 channels. half: they are bfloat16
+// and the products too, summed in float. Weights (w) and their gradient (dw) are float OIHW; y is the
+// convolution's result or its gradient, x what it reads or that's gradient.
 enum { NHWC = 0 };
-void *conv_new(int n, int c, int h, int w, int o, int k, int stride, int pad, int src_block, int dst_block);
+enum { FORWARD, BACKWARD_DATA, BACKWARD_WEIGHTS };
+typedef struct {
+  int n, c, h, w, o, k, stride, pad, src_block, dst_block, half, winograd;
+} conv_shape;
+void *conv_new(conv_shape);
 void conv_free(void *conv);
-int conv_forward(void *conv, const float *x, const float *w, float *y);
-int conv_backward_data(void *conv, const float *w, const float *dy, float *dx);
-int conv_backward_weights(void *conv, const float *x, const float *dy, float *dw);
+// bytes that a pass needs for weights in its own layout, and for scratch
+int conv_prepare(void *conv, int pass, long *weights, long *scratch);
+int conv_run(void *conv, int pass, const void *x, const float *w, const void *y, float *dw, void *weights, void *scratch);
 
 // matrices, row-major: c (m, n) = a·b + beta·c; ta and tb transpose
 int gemm(int ta, int tb, long m, long n, long k, const float *a, const float *b, float beta, float *c);
 
 // channels
-void channel_stats(layout l, const float *x, double *scratch, float *stats);
-// s1 = Σ dy', s2 = Σ dy'·(x − mean), dy' = dy where y is null or positive
-void channel_sums(layout l, const float *x, const float *mean, const float *dy, const float *y, double *scratch, float *s1, float *s2);
+void channel_stats(layout l, const void *x, double *scratch, float *stats);
+// dy, 0 where a ReLU's result is not positive: it is y, or where y is null scale·x + shift; no ReLU where
+// both are null
+typedef struct {
+  const void *dy, *y;
+  const float *scale, *shift;
+} gradient;
+// s1 = Σ dy, s2 = Σ dy·(x − mean)
+void channel_sums(layout l, const void *x, const float *mean, gradient dy, double *scratch, float *s1, float *s2);
+// dx = a·dy + b·x + c
+void channel_backward(layout l, const void *x, gradient dy, const float *a, const float *b, const float *c, void *dx);
 // y = scale·x + shift (+ r) (, ReLU)
-void channel_affine(layout l, const float *x, const float *scale, const float *shift, const float *r, int relu, float *y);
-// dx = a·dy' + b·x + c
-void channel_backward(layout l, const float *x, const float *dy, const float *y, const float *a, const float *b, const float *c, float *dx);
-void pool(layout l, const float *x, float *y);
-void pool_grad(layout l, const float *dy, float *dx);
-void relayout(layout from, int to_block, const float *x, float *y);
+void channel_affine(layout l, const void *x, const float *scale, const float *shift, const void *r, int relu, void *y);
+void pool(layout l, const void *x, float *y);
+void pool_grad(layout l, const float *dy, void *dx);
+void relayout(layout from, int to_block, int to_half, const void *x, void *y);
 
 // elementwise
-void relu(long n, const float *x, float *y);
-void relu_grad(long n, const float *y, const float *dy, float *dx);
+void relu(long n, int is_half, const void *x, void *y);
+// dx = dy (+ more) where y is positive, else 0
+void relu_grad(long n, int is_half, const void *y, const void *dy, const void *more, void *dx);
 void softplus(long n, const float *x, float *y);
 void softplus_grad(long n, const float *x, const float *dy, float *dx);
-void add(long n, const float *a, const float *b, float *y);
+void add(long n, int is_half, const void *a, const void *b, void *y);
 // y = a·x1 + b·x2 + c·x3, x3 may be null
 void combine(long n, float a, const float *x1, float b, const float *x2, float c, const float *x3, float *y);
 // Σw² and Σ(g + decay·w)²

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <type_traits>
 
 #include "shim.h"
@@ -48,18 +49,19 @@ int level() {
     }                                                                                                                  \
   }
 
-DISPATCH(relu, (long n, const float *x, float *y), (n, x, y))
-DISPATCH(relu_grad, (long n, const float *y, const float *dy, float *dx), (n, y, dy, dx))
-DISPATCH(add, (long n, const float *a, const float *b, float *y), (n, a, b, y))
+DISPATCH(relu, (long n, int is_half, const void *x, void *y), (n, is_half, x, y))
+DISPATCH(relu_grad, (long n, int is_half, const void *y, const void *dy, const void *more, void *dx), (n, is_half, y, dy, more, dx))
+DISPATCH(add, (long n, int is_half, const void *a, const void *b, void *y), (n, is_half, a, b, y))
 DISPATCH(combine, (long n, float a, const float *x1, float b, const float *x2, float c, const float *x3, float *y), (n, a, x1, b, x2, c, x3, y))
 DISPATCH(norms, (long n, const float *w, const float *g, float decay, double *out), (n, w, g, decay, out))
 DISPATCH(add_bias, (long n, long o, const float *x, const float *b, float *y), (n, o, x, b, y))
-DISPATCH(channel_stats, (layout l, const float *x, double *scratch, float *stats), (l, x, scratch, stats))
-DISPATCH(channel_sums, (layout l, const float *x, const float *mean, const float *dy, const float *y, double *scratch, float *s1, float *s2), (l, x, mean, dy, y, scratch, s1, s2))
-DISPATCH(channel_affine, (layout l, const float *x, const float *scale, const float *shift, const float *r, int relu, float *y), (l, x, scale, shift, r, relu, y))
-DISPATCH(channel_backward, (layout l, const float *x, const float *dy, const float *y, const float *a, const float *b, const float *c, float *dx), (l, x, dy, y, a, b, c, dx))
-DISPATCH(pool, (layout l, const float *x, float *y), (l, x, y))
-DISPATCH(pool_grad, (layout l, const float *dy, float *dx), (l, dy, dx))
+DISPATCH(channel_stats, (layout l, const void *x, double *scratch, float *stats), (l, x, scratch, stats))
+DISPATCH(channel_sums, (layout l, const void *x, const float *mean, gradient dy, double *scratch, float *s1, float *s2), (l, x, mean, dy, scratch, s1, s2))
+DISPATCH(channel_affine, (layout l, const void *x, const float *scale, const float *shift, const void *r, int relu, void *y), (l, x, scale, shift, r, relu, y))
+DISPATCH(channel_backward, (layout l, const void *x, gradient dy, const float *a, const float *b, const float *c, void *dx), (l, x, dy, a, b, c, dx))
+DISPATCH(pool, (layout l, const void *x, float *y), (l, x, y))
+DISPATCH(pool_grad, (layout l, const float *dy, void *dx), (l, dy, dx))
+DISPATCH(relayout, (layout l, int to, int to_half, const void *x, void *y), (l, to, to_half, x, y))
 
 extern "C" {
 void softplus(long n, const float *x, float *y) {
@@ -70,14 +72,5 @@ void softplus(long n, const float *x, float *y) {
 void softplus_grad(long n, const float *x, const float *dy, float *dx) {
 #pragma omp parallel for schedule(static)
   for (long i = 0; i < n; i++) dx[i] = dy[i] / (1 + std::exp(-x[i]));
-}
-
-void relayout(layout l, int to, const float *x, float *y) {
-  const long plane = (long)l.c * l.hw;
-#pragma omp parallel for schedule(static)
-  for (int n = 0; n < l.n; n++)
-    for (int c = 0; c < l.c; c++)
-      for (int i = 0; i < l.hw; i++)
-        y[n * plane + ((long)(c / to) * l.hw + i) * to + c % to] = x[n * plane + ((long)(c / l.b) * l.hw + i) * l.b + c % l.b];
 }
 }

@@ -19,7 +19,7 @@ func (l *lowering) update(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes)
 	for i, d := range nodes {
 		in[i] = l.values[d]
 	}
-	out := l.result(n, 1)
+	out := l.result(n, plain)
 	count := C.long(out.size())
 	l.emit(fmt.Sprintf("%T", o), in, []*value{out}, func() error {
 		w, g := in[0].c(), in[1].c()
