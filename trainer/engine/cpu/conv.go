@@ -35,14 +35,29 @@ func (l *lowering) primitive(k convKey) (unsafe.Pointer, error) {
 	return p, nil
 }
 
-// fewest channels for which each direction's Winograd algorithm is faster than the direct one; measured, see
-// docs/performance.md.
-var fewest = map[C.int]int{C.FORWARD: 32, C.BACKWARD_DATA: 32, C.BACKWARD_WEIGHTS: 64}
+// span of channel counts, from and below; 0 is no bound.
+type span struct{ from, below int }
 
-// faster says whether Winograd's algorithm (Lavin and Gray 2016, arXiv 1509.09308: F(4×4, 3×3), which multiplies
-// a quarter as often) applies and is faster than the direct one.
-func (k *convKey) faster(direction C.int) bool {
-	return !k.half && k.k == 3 && k.stride == 1 && k.src == 16 && k.dst == 16 && min(k.c, k.o) >= fewest[direction]
+func (s span) has(c int) bool { return c >= s.from && (s.below == 0 || c < s.below) }
+
+// Winograd's algorithm (Lavin and Gray 2016, arXiv 1509.09308: F(4×4, 3×3), which multiplies a quarter as often)
+// is faster than the direct one for these channel counts, by direction; measured, see docs/performance.md.
+// oneDNN has it in FP32 only: in a program of BF16 it is faster for few, and as it is the more exact one too, used
+// for them.
+var (
+	winogradFP32 = map[C.int]span{C.FORWARD: {from: 32}, C.BACKWARD_DATA: {from: 32}, C.BACKWARD_WEIGHTS: {from: 64}}
+	winogradBF16 = map[C.int]span{C.FORWARD: {256, 512}, C.BACKWARD_DATA: {256, 512}, C.BACKWARD_WEIGHTS: {from: 256}}
+)
+
+// choose takes Winograd's algorithm for one direction where it applies and is faster.
+func (k *convKey) choose(direction C.int) {
+	faster := winogradFP32
+	if k.half {
+		faster = winogradBF16
+	}
+	if k.k == 3 && k.stride == 1 && k.src == 16 && k.dst == 16 && faster[direction].has(min(k.c, k.o)) {
+		k.winograd, k.half = true, false
+	}
 }
 
 func preferred(channels int) int { return int(C.preferred_block(C.int(channels))) }
@@ -60,22 +75,22 @@ func (l *lowering) half(channels int) bool {
 // forms gives a convolution the forms of its two activations for which oneDNN has a fast kernel: both
 // in blocks of one size, or plain images of at most 3 channels to blocked, or both NHWC. All other pairs, of
 // blocks of 8 and of 16 too, fall to its reference loops, which take hundreds of times as long.
-func (l *lowering) forms(k *convKey) (src, dst form) {
+func (l *lowering) forms(k *convKey, direction C.int) (src, dst form) {
 	k.half = l.half(k.o) && (k.c <= 3 || l.half(k.c))
-	src.half, dst.half = k.half, k.half
 	switch {
 	case k.o%8 != 0 || k.c%8 != 0 && k.c > 3:
 		k.src, k.dst = C.NHWC, C.NHWC
-		src.block, dst.block = k.c, k.o
-		return src, dst
+		return form{block: k.c}, form{block: k.o}
 	case k.c%8 != 0:
-		src.block, dst.block = 1, preferred(k.o)
+		k.src, k.dst = 1, preferred(k.o)
 	default:
-		src.block = min(preferred(k.c), preferred(k.o))
-		dst.block = src.block
+		k.src = min(preferred(k.c), preferred(k.o))
+		k.dst = k.src
 	}
-	k.src, k.dst = src.block, dst.block
-	return src, dst
+	if l.x.e.winograd {
+		k.choose(direction)
+	}
+	return form{k.src, k.half}, form{k.dst, k.half}
 }
 
 func (l *lowering) conv(n *gorgonia.Node, o op.Operator, a, b *value) error {
@@ -83,22 +98,34 @@ func (l *lowering) conv(n *gorgonia.Node, o op.Operator, a, b *value) error {
 	case op.Conv2D: // x, w
 		x, w := a.shape, b.shape
 		key := convKey{n: x[0], c: x[1], h: x[2], w: x[3], o: w[0], k: w[2], stride: o.Stride, pad: o.Pad}
-		src, dst := l.forms(&key)
+		src, dst := l.forms(&key, C.FORWARD)
 		a = l.as(a, src)
-		return l.pass(C.FORWARD, "convolution", key, convOperands{in: []*value{a, b}, x: a, w: b, y: l.result(n, dst)})
+		y := &value{shape: shapeOf(n), form: dst}
+		err := l.pass(C.FORWARD, key, convOperands{in: []*value{a, b}, x: a, w: b, y: y})
+		l.values[n] = l.as(y, l.stored(y))
+		return err
 	case op.Conv2DGradInput: // w, dy
 		key := convKey{n: o.N, c: o.C, h: o.H, w: o.W, o: a.shape[0], k: a.shape[2], stride: o.Stride, pad: o.Pad}
-		src, dst := l.forms(&key)
+		src, dst := l.forms(&key, C.BACKWARD_DATA)
 		b = l.as(b, dst)
-		return l.pass(C.BACKWARD_DATA, "convolution: gradient by x", key, convOperands{in: []*value{a, b}, x: l.result(n, src), w: a, y: b})
+		dx := &value{shape: shapeOf(n), form: src}
+		err := l.pass(C.BACKWARD_DATA, key, convOperands{in: []*value{a, b}, x: dx, w: a, y: b})
+		l.values[n] = l.as(dx, l.stored(dx))
+		return err
 	case op.Conv2DGradWeight: // x, dy
 		x := a.shape
 		key := convKey{n: x[0], c: x[1], h: x[2], w: x[3], o: o.O, k: o.K, stride: o.Stride, pad: o.Pad}
-		src, dst := l.forms(&key)
+		src, dst := l.forms(&key, C.BACKWARD_WEIGHTS)
 		a, b = l.as(a, src), l.as(b, dst)
-		return l.pass(C.BACKWARD_WEIGHTS, "convolution: gradient by w", key, convOperands{in: []*value{a, b}, x: a, w: l.result(n, plain), y: b})
+		return l.pass(C.BACKWARD_WEIGHTS, key, convOperands{in: []*value{a, b}, x: a, w: l.result(n, plain), y: b})
 	}
 	return fmt.Errorf("no convolution %T", o)
+}
+
+// stored is the form in which a convolution's result is kept: of the program's precision, whatever that of the
+// kernel was.
+func (l *lowering) stored(v *value) form {
+	return form{v.block, v.block == 16 && l.half(v.shape[1])}
 }
 
 // convOperands are what a pass reads (in) and all three of its operands.
@@ -107,9 +134,12 @@ type convOperands struct {
 	x, w, y *value
 }
 
+var directions = map[C.int]string{
+	C.FORWARD: "convolution", C.BACKWARD_DATA: "convolution: gradient by x", C.BACKWARD_WEIGHTS: "convolution: gradient by w",
+}
+
 // pass lowers one direction of a convolution.
-func (l *lowering) pass(direction C.int, name string, key convKey, v convOperands) error {
-	key.winograd = l.x.e.winograd && key.faster(direction)
+func (l *lowering) pass(direction C.int, key convKey, v convOperands) error {
 	p, err := l.primitive(key)
 	if err != nil {
 		return err
@@ -120,7 +150,7 @@ func (l *lowering) pass(direction C.int, name string, key convKey, v convOperand
 	}
 	l.weights, l.scratch = max(l.weights, int(weights)/4+1), max(l.scratch, int(scratch)/4+1)
 	out, x := map[C.int]*value{C.FORWARD: v.y, C.BACKWARD_DATA: v.x, C.BACKWARD_WEIGHTS: v.w}[direction], l.x
-	l.emit(name, v.in, []*value{out}, func() error {
+	l.emit(directions[direction], v.in, []*value{out}, func() error {
 		var w, dw *C.float
 		if direction == C.BACKWARD_WEIGHTS {
 			dw = v.w.c()

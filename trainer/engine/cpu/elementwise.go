@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"gorgonia.org/gorgonia"
@@ -66,12 +67,12 @@ func (l *lowering) reluGrad(n *gorgonia.Node, nodes gorgonia.Nodes) {
 	if l.skip[nodes[1]] {
 		gradients = engine.Operands(l.g, nodes[1])
 	}
-	dy := make([]*value, len(gradients))
-	for i, g := range gradients {
-		dy[i] = l.as(l.values[g], y.form)
+	dy := make([]*value, 0, 2)
+	for _, g := range gradients {
+		dy = append(dy, l.as(l.values[g], y.form))
 	}
 	dx := l.result(n, y.form)
-	l.emitInPlace("ReLU: gradient", append(dy, y), []*value{dx}, func() error {
+	l.emitInPlace("ReLU: gradient", append(slices.Clone(dy), y), []*value{dx}, func() error {
 		var more unsafe.Pointer
 		if len(dy) > 1 {
 			more = dy[1].p()

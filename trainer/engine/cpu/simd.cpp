@@ -10,23 +10,23 @@
 #include "shim.h"
 
 namespace baseline {
-#include "channels.inc"
-#include "elementwise.inc"
+#include "channels.h"
+#include "elementwise.h"
 } // namespace baseline
 
 #pragma GCC push_options
 #pragma GCC target("avx2,fma")
 namespace avx2 {
-#include "channels.inc"
-#include "elementwise.inc"
+#include "channels.h"
+#include "elementwise.h"
 } // namespace avx2
 #pragma GCC pop_options
 
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,fma,prefer-vector-width=512")
 namespace avx512 {
-#include "channels.inc"
-#include "elementwise.inc"
+#include "channels.h"
+#include "elementwise.h"
 } // namespace avx512
 #pragma GCC pop_options
 

@@ -12,12 +12,21 @@ void relu(long n, int is_half, const void *x, void *y) {
   });
 }
 
+// loads are unconditional, or the loops would not become vector code
 void relu_grad(long n, int is_half, const void *y, const void *dy, const void *more, void *dx) {
   typed(is_half, [&](auto *t) {
     const auto *mask = (decltype(t))y, *a = (decltype(t))dy, *b = (decltype(t))more;
     auto *out = (decltype(t))dx;
-    if (b) each(n, [=](long i) { put(out[i], get(mask[i]) > 0 ? get(a[i]) + get(b[i]) : 0); });
-    else each(n, [=](long i) { put(out[i], get(mask[i]) > 0 ? get(a[i]) : 0); });
+    if (b)
+      each(n, [=](long i) {
+        const float d = get(a[i]) + get(b[i]);
+        put(out[i], get(mask[i]) > 0 ? d : 0);
+      });
+    else
+      each(n, [=](long i) {
+        const float d = get(a[i]);
+        put(out[i], get(mask[i]) > 0 ? d : 0);
+      });
   });
 }
 
