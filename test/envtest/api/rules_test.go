@@ -93,8 +93,6 @@ var trainingRules = map[string]rule{
 	"no blur of few pixels": {in(`dataset: {imageSize: 8}, augmentations: {gaussianBlur: {mode: Disabled}}`),
 		in(`dataset: {imageSize: 8}, augmentations: {gaussianBlur: {mode: Enabled}}`), "set it to Disabled, or dataset.imageSize to at least 20"},
 	"width":              {in(`encoder: {widthMultiplier: "0.0625"}`), in(`encoder: {widthMultiplier: "0.01"}`), "widthMultiplier: must be between 0.0625 and 8"},
-	"precision":          {pre(`precision: BF16`), pre(`precision: FP16`), `Unsupported value: "FP16": supported values: "FP32", "BF16"`},
-	"convolutions":       {pre(`convolutions: Direct`), pre(`convolutions: FFT`), `Unsupported value: "FFT": supported values: "Winograd", "Direct"`},
 	"temperature":        {pre(`temperature: "0.005"`), pre(`temperature: "1e-99"`), "pretraining.temperature: must be between 0.005 and 10"},
 	"temperature, high":  {pre(`temperature: "10"`), pre(`temperature: "10.1"`), "pretraining.temperature: must be between 0.005 and 10"},
 	"learning rate":      {pre(`learningRate: "100"`), pre(`learningRate: "1e99"`), "pretraining.learningRate: must be between 1e-8 and 100"},
