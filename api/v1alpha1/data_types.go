@@ -97,9 +97,31 @@ const (
 	Disabled Mode = "Disabled"
 )
 
+// Branches says which of an image's two views are transformed.
+//
+// +kubebuilder:validation:Enum=Both;One
+type Branches string
+
+// The values of Branches.
+const (
+	// BranchesBoth transforms both views, each by itself.
+	BranchesBoth Branches = "Both"
+	// BranchesOne crops the image once, transforms one view of the crop and leaves the other as it is.
+	BranchesOne Branches = "One"
+)
+
 // AugmentationsSpec makes the two views of an image: crop, flip, colour distortion, blur, in this
-// order (paper appendix A). Every part is tuned or off by itself.
+// order (paper appendix A), and between them, where they are on, the other operations of the paper's
+// figure 4, in the order of figure 5: crop, flip, cutout, colour distortion, Sobel filter, noise, blur,
+// rotation. Every part is tuned or off by itself.
 type AugmentationsSpec struct {
+	// branches are the views that are transformed. Both: each view by itself, the method. One: the paper's
+	// asymmetric setting for comparing transformations (section 3.1, figure 5): the image is cropped at random
+	// once, as randomResizedCrop says, even where its mode is Disabled; the second view is that crop, the first
+	// is the crop with all that is Enabled applied to it. Default: Both (paper section 2.1).
+	// +optional
+	Branches Branches `json:"branches,omitempty"`
+
 	// randomResizedCrop crops a random part and resizes it to the image size. Default: Enabled (paper appendix A).
 	// +optional
 	RandomResizedCrop *RandomResizedCropSpec `json:"randomResizedCrop,omitempty"`
@@ -108,14 +130,29 @@ type AugmentationsSpec struct {
 	// +optional
 	HorizontalFlip *HorizontalFlipSpec `json:"horizontalFlip,omitempty"`
 
+	// cutout covers a random square with grey. Default: Disabled (the paper has it in figures 4 and 5 only).
+	// +optional
+	Cutout *CutoutSpec `json:"cutout,omitempty"`
+
 	// colorDistortion is colour jitter and random greyscale. Default: Enabled (paper appendix A).
 	// +optional
 	ColorDistortion *ColorDistortionSpec `json:"colorDistortion,omitempty"`
 
-	// gaussianBlur blurs with a kernel of a tenth of the image's height, rounded up to odd. Default: Enabled
-	// above 32 pixels (paper appendix A), Disabled at or below (appendix B.9).
+	// sobel leaves of an image its edges. Default: Disabled (the paper has it in figures 4 and 5 only).
+	// +optional
+	Sobel *SobelSpec `json:"sobel,omitempty"`
+
+	// gaussianNoise adds noise to every value. Default: Disabled (the paper has it in figures 4 and 5 only).
+	// +optional
+	GaussianNoise *GaussianNoiseSpec `json:"gaussianNoise,omitempty"`
+
+	// gaussianBlur blurs. Default: Enabled above 32 pixels (paper appendix A), Disabled at or below (appendix B.9).
 	// +optional
 	GaussianBlur *GaussianBlurSpec `json:"gaussianBlur,omitempty"`
+
+	// rotation turns by 90, 180 or 270 degrees. Default: Disabled (the paper has it in figures 4 and 5 only).
+	// +optional
+	Rotation *RotationSpec `json:"rotation,omitempty"`
 }
 
 // ResizeFilter is the resampling kernel of a crop's resize.
@@ -169,16 +206,67 @@ type HorizontalFlipSpec struct {
 	Probability *Decimal `json:"probability,omitempty"`
 }
 
+// CutoutSpec covers a random square with grey (DeVries & Taylor 2017, arXiv 1708.04552; paper figure 4).
+type CutoutSpec struct {
+	// mode switches the cutout. Default: Disabled.
+	// +optional
+	Mode Mode `json:"mode,omitempty"`
+	// probability that a square is covered, from 0 to 1. Default: "0.5", this project's choice; the paper names none.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="probability: must be between 0 and 1"
+	Probability *Decimal `json:"probability,omitempty"`
+	// size is the side of the square as a share of the image's, above 0 and at most 1. Its centre is anywhere in the
+	// image, so that it may reach beyond. Default: "0.5" (DeVries & Taylor's 16 of 32 pixels for CIFAR-10).
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1.0",message="size: must be above 0 and at most 1"
+	Size *Decimal `json:"size,omitempty"`
+}
+
+// JitterOrder is the order of the four operations of colour jitter.
+//
+// +kubebuilder:validation:Enum=Random;Fixed
+type JitterOrder string
+
+// The values of JitterOrder.
+const (
+	OrderRandom JitterOrder = "Random"
+	OrderFixed  JitterOrder = "Fixed"
+)
+
 // ColorDistortionSpec is colour jitter and random greyscale (paper appendix A).
 type ColorDistortionSpec struct {
 	// mode switches the distortion. Default: Enabled (paper appendix A).
 	// +optional
 	Mode Mode `json:"mode,omitempty"`
-	// strength s, from 0 to 2.5: brightness, contrast and saturation change by 0.8·s, hue by 0.2·s.
+	// strength s, from 0 to 2.5: what brightness, contrast, saturation and hue are not set to follows from it.
 	// Default: "1" above 32 pixels (paper appendix A), "0.5" at or below (appendix B.9).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 2.5",message="strength: must be at most 2.5, where the hue changes by half the circle"
 	Strength *Decimal `json:"strength,omitempty"`
+	// brightness b: the factor of brightness is uniform from max(1 − b, 0) to 1 + b; b is from 0 (off) to 2.
+	// Default: 0.8·strength (paper appendix A).
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 2.0",message="brightness: must be between 0 and 2"
+	Brightness *Decimal `json:"brightness,omitempty"`
+	// contrast c: the factor of contrast is uniform from max(1 − c, 0) to 1 + c; c is from 0 (off) to 2.
+	// Default: 0.8·strength (paper appendix A).
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 2.0",message="contrast: must be between 0 and 2"
+	Contrast *Decimal `json:"contrast,omitempty"`
+	// saturation t: the factor of saturation is uniform from max(1 − t, 0) to 1 + t; t is from 0 (off) to 2.
+	// Default: 0.8·strength (paper appendix A).
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 2.0",message="saturation: must be between 0 and 2"
+	Saturation *Decimal `json:"saturation,omitempty"`
+	// hue h: the hue turns by a share of the circle that is uniform from −h to h; h is from 0 (off) to 0.5.
+	// Default: 0.2·strength (paper appendix A).
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 0.5",message="hue: must be between 0 and 0.5, half the circle"
+	Hue *Decimal `json:"hue,omitempty"`
+	// order of the four. Random: another for each view. Fixed: brightness, contrast, saturation, hue.
+	// Default: Random (paper appendix A).
+	// +optional
+	Order JitterOrder `json:"order,omitempty"`
 	// jitterProbability that an image is jittered, from 0 to 1. Default: "0.8" (paper appendix A).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="jitterProbability: must be between 0 and 1"
@@ -189,18 +277,53 @@ type ColorDistortionSpec struct {
 	GrayscaleProbability *Decimal `json:"grayscaleProbability,omitempty"`
 }
 
+// SobelSpec replaces every channel by the magnitude of its gradient, by Sobel's filter (paper figure 4), scaled so
+// that a step from black to white is 1.
+type SobelSpec struct {
+	// mode switches the filter. Default: Disabled.
+	// +optional
+	Mode Mode `json:"mode,omitempty"`
+	// probability that an image is filtered, from 0 to 1. Default: "0.5", this project's choice; the paper names none.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="probability: must be between 0 and 1"
+	Probability *Decimal `json:"probability,omitempty"`
+}
+
+// GaussianNoiseSpec adds independent noise to every value of every channel (paper figure 4).
+type GaussianNoiseSpec struct {
+	// mode switches the noise. Default: Disabled.
+	// +optional
+	Mode Mode `json:"mode,omitempty"`
+	// probability that an image gets noise, from 0 to 1. Default: "0.5", this project's choice; the paper names none.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="probability: must be between 0 and 1"
+	Probability *Decimal `json:"probability,omitempty"`
+	// sigma is the standard deviation, above 0 and at most 1; values are from 0 to 1 and clipped to that. Default: "0.1",
+	// this project's choice; the paper names none.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1.0",message="sigma: must be above 0 and at most 1"
+	Sigma *Decimal `json:"sigma,omitempty"`
+}
+
 // GaussianBlurSpec is the random blur (paper appendix A).
 //
 // +kubebuilder:validation:XValidation:rule="double(has(self.minSigma) ? self.minSigma : '0.1') <= double(has(self.maxSigma) ? self.maxSigma : '2')",message="minSigma: is more than maxSigma (defaults 0.1 and 2); set it to at most that"
 type GaussianBlurSpec struct {
-	// mode switches the blur. Below 20 pixels its kernel has one pixel, so that Enabled is refused there.
-	// Default: Enabled above 32 pixels (paper appendix A), Disabled at or below (appendix B.9).
+	// mode switches the blur. Below 20 pixels the default kernel has one pixel, so that Enabled needs a larger
+	// kernelSize there. Default: Enabled above 32 pixels (paper appendix A), Disabled at or below (appendix B.9).
 	// +optional
 	Mode Mode `json:"mode,omitempty"`
 	// probability that an image is blurred, from 0 to 1. Default: "0.5" (paper appendix A).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="probability: must be between 0 and 1"
 	Probability *Decimal `json:"probability,omitempty"`
+	// kernelSize is the height and width of the kernel, odd. Unit: pixels. Default: a tenth of the image's height, made odd by
+	// adding 1 where it is even (paper appendix A, as google-research/simclr computes it).
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=255
+	// +kubebuilder:validation:XValidation:rule="self % 2 == 1",message="kernelSize: must be odd; the kernel has a centre"
+	KernelSize *int32 `json:"kernelSize,omitempty"`
 	// minSigma is the smallest standard deviation, from 0.01 to 100. Unit: pixels. Default: "0.1" (paper appendix A).
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.01 && double(self) <= 100.0",message="minSigma: must be between 0.01 and 100"
@@ -209,4 +332,15 @@ type GaussianBlurSpec struct {
 	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.01 && double(self) <= 100.0",message="maxSigma: must be between 0.01 and 100"
 	MaxSigma *Decimal `json:"maxSigma,omitempty"`
+}
+
+// RotationSpec turns an image by 90, 180 or 270 degrees, each as often (paper figure 4).
+type RotationSpec struct {
+	// mode switches the rotation. Default: Disabled.
+	// +optional
+	Mode Mode `json:"mode,omitempty"`
+	// probability that an image is turned, from 0 to 1. Default: "0.5", this project's choice; the paper names none.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="probability: must be between 0 and 1"
+	Probability *Decimal `json:"probability,omitempty"`
 }

@@ -23,7 +23,9 @@ func Resolve(run *SimCLRRun) (*SimCLRRun, error) {
 	if s.Augmentations == nil {
 		s.Augmentations = &AugmentationsSpec{}
 	}
-	s.Augmentations.resolve(size)
+	if err := s.Augmentations.resolve(size); err != nil {
+		return nil, err
+	}
 	s.Pretraining.resolve(size)
 	later := Disabled
 	if s.labelled() {
@@ -59,36 +61,6 @@ func (s *SimCLRRunSpec) labelled() bool {
 		d = &s.Evaluation.Dataset
 	}
 	return d.Labels == LabelsFromFormat && d.Format != FormatImages
-}
-
-// resolve fills the paper's augmentations: appendix A, and for CIFAR-10 appendix B.9.
-func (a *AugmentationsSpec) resolve(size int32) {
-	strength, blur := Decimal("1"), Enabled
-	if size <= cifarSize {
-		strength, blur = "0.5", Disabled
-	}
-	fillPointer(&a.RandomResizedCrop, RandomResizedCropSpec{})
-	crop := a.RandomResizedCrop
-	fill(&crop.Mode, Enabled)
-	fillPointer(&crop.MinScale, "0.08")
-	fillPointer(&crop.MaxScale, "1")
-	fillPointer(&crop.MinRatio, "0.75")
-	fillPointer(&crop.MaxRatio, "1.3333")
-	fill(&crop.Filter, Bicubic)
-	fillPointer(&a.HorizontalFlip, HorizontalFlipSpec{})
-	fill(&a.HorizontalFlip.Mode, Enabled)
-	fillPointer(&a.HorizontalFlip.Probability, "0.5")
-	fillPointer(&a.ColorDistortion, ColorDistortionSpec{})
-	color := a.ColorDistortion
-	fill(&color.Mode, Enabled)
-	fillPointer(&color.Strength, strength)
-	fillPointer(&color.JitterProbability, "0.8")
-	fillPointer(&color.GrayscaleProbability, "0.2")
-	fillPointer(&a.GaussianBlur, GaussianBlurSpec{})
-	fill(&a.GaussianBlur.Mode, blur)
-	fillPointer(&a.GaussianBlur.Probability, "0.5")
-	fillPointer(&a.GaussianBlur.MinSigma, "0.1")
-	fillPointer(&a.GaussianBlur.MaxSigma, "2")
 }
 
 // resolve fills the paper's ImageNet protocol, or google-research/simclr's for CIFAR-10.

@@ -16,6 +16,11 @@ type protocol struct {
 	MinScale, MaxScale, MinRatio, MaxRatio, FlipProbability, Grey Decimal
 	Jitter, BlurProbability, MinSigma, MaxSigma                   Decimal
 	Filter                                                        ResizeFilter
+	Brightness, Contrast, Saturation, Hue                         Decimal
+	Order                                                         JitterOrder
+	Kernel                                                        int32
+	Studied                                                       [4]Mode // cutout, Sobel, noise, rotation
+	Branches                                                      Branches
 }
 
 func protocolOf(s *SimCLRRunSpec) protocol {
@@ -29,6 +34,9 @@ func protocolOf(s *SimCLRRunSpec) protocol {
 		*a.HorizontalFlip.Probability, *a.ColorDistortion.GrayscaleProbability,
 		*a.ColorDistortion.JitterProbability, *a.GaussianBlur.Probability, *a.GaussianBlur.MinSigma, *a.GaussianBlur.MaxSigma,
 		a.RandomResizedCrop.Filter,
+		*a.ColorDistortion.Brightness, *a.ColorDistortion.Contrast, *a.ColorDistortion.Saturation, *a.ColorDistortion.Hue,
+		a.ColorDistortion.Order, *a.GaussianBlur.KernelSize,
+		[4]Mode{a.Cutout.Mode, a.Sobel.Mode, a.GaussianNoise.Mode, a.Rotation.Mode}, a.Branches,
 	}
 }
 
@@ -40,6 +48,8 @@ func cifar() protocol {
 		Crop: Enabled, Flip: Enabled, Color: Enabled, Blur: Disabled, KNN: Enabled, Linear: Enabled,
 		MinScale: "0.08", MaxScale: "1", MinRatio: "0.75", MaxRatio: "1.3333", FlipProbability: "0.5", Grey: "0.2",
 		Jitter: "0.8", BlurProbability: "0.5", MinSigma: "0.1", MaxSigma: "2", Filter: Bicubic,
+		Brightness: "0.4", Contrast: "0.4", Saturation: "0.4", Hue: "0.1", Order: OrderRandom, Kernel: 3,
+		Studied: [4]Mode{Disabled, Disabled, Disabled, Disabled}, Branches: BranchesBoth,
 	}
 }
 
@@ -48,6 +58,7 @@ func imageNet(size int32) protocol {
 	p := cifar()
 	p.ImageSize, p.LinearEpochs = size, 90
 	p.Temperature, p.Rate, p.Decay, p.Strength, p.Scaling, p.Blur = "0.1", "0.3", "1e-6", "1", "Linear", Enabled
+	p.Brightness, p.Contrast, p.Saturation, p.Hue, p.Kernel = "0.8", "0.8", "0.8", "0.2", map[int32]int32{33: 3, 224: 23}[size]
 	return p
 }
 
@@ -78,6 +89,15 @@ func TestResolveProtocol(t *testing.T) {
 		"labels of evaluation.dataset": {SimCLRRunSpec{Dataset: images, Evaluation: &EvaluationSpec{Dataset: folder}}, cifar()},
 		"10 epochs": {SimCLRRunSpec{Dataset: folder, Pretraining: PretrainingSpec{Epochs: new(int32(10))}},
 			with(cifar(), func(p *protocol) { p.Warmup = 1 })},
+		"distortion by parts": {SimCLRRunSpec{Dataset: folder, Augmentations: &AugmentationsSpec{
+			Branches:        BranchesOne,
+			ColorDistortion: &ColorDistortionSpec{Strength: new(Decimal("0.3")), Hue: new(Decimal("0"))},
+			Rotation:        &RotationSpec{Mode: Enabled},
+			GaussianBlur:    &GaussianBlurSpec{KernelSize: new(int32(7))},
+		}}, with(cifar(), func(p *protocol) {
+			p.Strength, p.Brightness, p.Contrast, p.Saturation, p.Hue, p.Kernel = "0.3", "0.24", "0.24", "0.24", "0", 7
+			p.Studied[3], p.Branches = Enabled, BranchesOne
+		})},
 		"9 epochs": {SimCLRRunSpec{Dataset: folder, Pretraining: PretrainingSpec{Epochs: new(int32(9))}},
 			with(cifar(), func(p *protocol) { p.Warmup = 0 })},
 		"1000 epochs": {SimCLRRunSpec{Dataset: folder, Pretraining: PretrainingSpec{Epochs: new(int32(1000))}}, cifar()},
@@ -205,6 +225,8 @@ func TestResolveErrors(t *testing.T) {
 		want string
 	}{
 		"fraction": {SimCLRRunSpec{Finetuning: []FinetuningSpec{{Name: "few", LabelFraction: "half"}}}, "finetuning[few].labelFraction"},
+		"strength": {SimCLRRunSpec{Augmentations: &AugmentationsSpec{ColorDistortion: &ColorDistortionSpec{Strength: new(Decimal("much"))}}},
+			"augmentations.colorDistortion.strength"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := Resolve(&SimCLRRun{Spec: tc.spec}); err == nil || !strings.Contains(err.Error(), tc.want) {

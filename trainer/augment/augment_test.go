@@ -1,17 +1,13 @@
 package augment
 
 import (
-	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/simclr-operator/simclr-operator/api/contract"
-	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/dataset"
 )
 
@@ -24,6 +20,13 @@ func mustNew(t *testing.T, c Config, seed uint64) *Pipeline {
 	return p
 }
 
+// all operations, each always where it has a probability.
+func all(size int) Config {
+	c := Default(size, 1, true)
+	c.Cutout, c.Sobel, c.Noise, c.Rotation = Cutout{true, 1, 0.3}, Sobel{true, 1}, Noise{true, 1, 0.1}, Rotation{true, 1}
+	return c
+}
+
 func view(p *Pipeline, img dataset.Image, epoch, index, view int) []float32 {
 	dst := make([]float32, 3*p.c.Size*p.c.Size)
 	p.Apply(dst, img, epoch, index, view)
@@ -31,7 +34,7 @@ func view(p *Pipeline, img dataset.Image, epoch, index, view int) []float32 {
 }
 
 func TestViewsAreDeterministic(t *testing.T) {
-	c, img := Default(40, 1, true), noise(50, 44)
+	c, img := all(40), noise(50, 44)
 	p := mustNew(t, c, 7)
 	want := view(p, img, 3, 5, 1)
 	view(p, noise(90, 30), 0, 0, 0) // leaves traces in the scratch memory
@@ -55,11 +58,13 @@ func TestViewsStayBetweenZeroAndOne(t *testing.T) {
 	for i := range img.Pix[:900] { // black and white: cubic weights leave the range there
 		img.Pix[i] = 255 * (img.Pix[i] >> 7)
 	}
-	p := mustNew(t, Default(32, 2.5, true), 1)
-	for i := range 300 {
-		for _, v := range view(p, img, 0, i, 0) {
-			if !(v >= 0 && v <= 1) {
-				t.Fatalf("view %d has the value %g", i, v)
+	for name, c := range map[string]Config{"strong": Default(32, 2.5, true), "all": all(32)} {
+		p := mustNew(t, c, 1)
+		for i := range 300 {
+			for _, v := range view(p, img, 0, i, 0) {
+				if !(v >= 0 && v <= 1) {
+					t.Fatalf("%s: view %d has the value %g", name, i, v)
+				}
 			}
 		}
 	}
@@ -138,6 +143,10 @@ func TestProbabilities(t *testing.T) {
 		"grey":   {func(c *Config) { c.Color = base.Color }, isGrey, 0.2},
 		"blur":   {func(c *Config) { c.Blur = base.Blur; c.Blur.MinSigma = 1 }, changed, 0.5},
 		"off":    {func(*Config) {}, changed, 0},
+		"cutout": {func(c *Config) { c.Cutout = Cutout{true, 0.3, 0.5} }, changed, 0.3},
+		"sobel":  {func(c *Config) { c.Sobel = Sobel{true, 0.3} }, changed, 0.3},
+		"noise":  {func(c *Config) { c.Noise = Noise{true, 0.3, 0.1} }, changed, 0.3},
+		"turned": {func(c *Config) { c.Rotation = Rotation{true, 0.3} }, changed, 0.3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := plain
@@ -158,17 +167,18 @@ func TestProbabilities(t *testing.T) {
 // Against a direct convolution in two dimensions with zero padding, of a small sigma, whose kernel is cut, too.
 func TestBlurIsAConvolution(t *testing.T) {
 	for name, tc := range map[string]struct {
-		size  int
-		sigma float64
+		size, kernel int
+		sigma        float64
 	}{
-		"kernel 5":                {47, 1.3},
-		"kernel 3 of whole rows":  {32, 0.8},
-		"kernel 23":               {224, 2},
-		"kernel 23 of less sigma": {224, 0.4},
-		"no blur":                 {64, 0.1},
+		"kernel 5":                {47, 5, 1.3},
+		"kernel 3 of whole rows":  {32, 3, 0.8},
+		"kernel 23":               {224, 23, 2},
+		"kernel 23 of less sigma": {224, 23, 0.4},
+		"larger than the image":   {10, 31, 5},
+		"no blur":                 {64, 7, 0.1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, radius := planes(noise(tc.size, tc.size)), tc.size/20
+			got, radius := planes(noise(tc.size, tc.size)), tc.kernel/2
 			n := tc.size * tc.size
 			want, sum := make([]float64, len(got)), 0.
 			weight := func(dx, dy int) float64 { return math.Exp(-float64(dx*dx+dy*dy) / (2 * tc.sigma * tc.sigma)) }
@@ -188,7 +198,7 @@ func TestBlurIsAConvolution(t *testing.T) {
 				}
 			}
 			var b blurrer
-			b.init(tc.size)
+			b.init(tc.size, tc.kernel)
 			for range 2 { // the second finds what the first left in its scratch memory
 				again := slices.Clone(got)
 				b.run(again, tc.sigma)
@@ -203,9 +213,8 @@ func TestBlurIsAConvolution(t *testing.T) {
 // Kernel sizes of google-research/simclr: kernel_size = height // 10, radius = kernel_size // 2.
 func TestBlurKernel(t *testing.T) {
 	for size, want := range map[int]int{19: 1, 20: 3, 32: 3, 40: 5, 96: 9, 224: 23} {
-		var b blurrer
-		if b.init(size); 2*b.radius+1 != want {
-			t.Errorf("height %d: kernel %d, want %d", size, 2*b.radius+1, want)
+		if got := Default(size, 1, true).Blur.Kernel; got != want {
+			t.Errorf("height %d: kernel %d, want %d", size, got, want)
 		}
 	}
 }
@@ -221,6 +230,7 @@ func TestInstructionSets(t *testing.T) {
 		"CIFAR":    {Default(32, 0.5, false), 32, 32},
 		"ImageNet": {Default(224, 1, true), 500, 375},
 		"odd":      {bilinear(Default(45, 1, true)), 71, 33},
+		"all":      {all(40), 71, 33},
 	} {
 		t.Run(name, func(t *testing.T) {
 			img := noise(tc.w, tc.h)
@@ -238,7 +248,7 @@ func TestInstructionSets(t *testing.T) {
 }
 
 func TestViewsAllocateNothing(t *testing.T) {
-	p, img := mustNew(t, Default(64, 1, true), 1), noise(90, 80)
+	p, img := mustNew(t, all(64), 1), noise(90, 80)
 	dst := make([]float32, 3*64*64)
 	i := 0
 	p.Apply(dst, img, 0, 0, 0)
@@ -272,49 +282,5 @@ func TestEvaluationCrop(t *testing.T) {
 		if math.Abs(float64(got[i]-all[i])) > 1e-7 {
 			t.Fatalf("value %d is %g, the image has %g", i, got[i], all[i])
 		}
-	}
-}
-
-func TestFromSpec(t *testing.T) {
-	run := &v1alpha1.SimCLRRun{}
-	decimal := func(d v1alpha1.Decimal) *v1alpha1.Decimal { return &d }
-	resolved := func() *v1alpha1.AugmentationsSpec {
-		return &v1alpha1.AugmentationsSpec{
-			RandomResizedCrop: &v1alpha1.RandomResizedCropSpec{Mode: v1alpha1.Enabled, MinScale: decimal("0.2"), Filter: v1alpha1.Bilinear},
-			HorizontalFlip:    &v1alpha1.HorizontalFlipSpec{Mode: v1alpha1.Disabled},
-			ColorDistortion:   &v1alpha1.ColorDistortionSpec{Mode: v1alpha1.Enabled, Strength: decimal("0.5")},
-			GaussianBlur:      &v1alpha1.GaussianBlurSpec{Mode: v1alpha1.Enabled, MaxSigma: decimal("1.5")},
-		}
-	}
-	want := Default(32, 0.5, true)
-	want.Crop.MinScale, want.Crop.Filter, want.Flip.On, want.Blur.MaxSigma = 0.2, Bilinear, false, 1.5
-	got, err := FromSpec(32, resolved())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	if _, err := FromSpec(32, run.Spec.Augmentations); contract.ExitCode(err) != contract.ExitUserError {
-		t.Errorf("a spec that is not resolved: %v", err)
-	}
-	for field, spoil := range map[string]func(a *v1alpha1.AugmentationsSpec){
-		"randomResizedCrop": func(a *v1alpha1.AugmentationsSpec) { a.RandomResizedCrop.MinScale = decimal("0") },
-		"horizontalFlip": func(a *v1alpha1.AugmentationsSpec) {
-			a.HorizontalFlip = &v1alpha1.HorizontalFlipSpec{Mode: v1alpha1.Enabled, Probability: decimal("1.5")}
-		},
-		"colorDistortion.strength": func(a *v1alpha1.AugmentationsSpec) { a.ColorDistortion.Strength = decimal("9") },
-		"gaussianBlur":             func(a *v1alpha1.AugmentationsSpec) { a.GaussianBlur.MinSigma = decimal("3") },
-		"gaussianBlur.maxSigma":    func(a *v1alpha1.AugmentationsSpec) { a.GaussianBlur.MaxSigma = decimal("x") },
-	} {
-		t.Run(field, func(t *testing.T) {
-			a := resolved()
-			spoil(a)
-			_, err := FromSpec(32, a)
-			var e *contract.Error
-			if !errors.As(err, &e) || e.Code != contract.ExitUserError || !strings.Contains(err.Error(), "spec.augmentations."+field) {
-				t.Errorf("got %v, want a user error that names %s", err, field)
-			}
-		})
 	}
 }

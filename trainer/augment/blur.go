@@ -13,9 +13,8 @@ type blurrer struct {
 	scratch      []float32
 }
 
-// init: the kernel is a tenth of the height, rounded up to odd; below 20 pixels that is 1, no blur.
-func (b *blurrer) init(size int) {
-	b.size, b.radius = size, size/10/2
+func (b *blurrer) init(size, kernel int) {
+	b.size, b.radius = size, kernel/2
 	b.kernel = make([]float32, b.radius+1)
 	b.scratch = make([]float32, C.blur_scratch(C.int(size), C.int(b.radius)))
 }

@@ -34,8 +34,7 @@ func (s *steps) run(planes []float32) {
 	}
 }
 
-// draw the steps of a view: jitter with JitterProbability (the four operations in random order) and grey with
-// GrayscaleProbability, independently.
+// draw the steps of a view: jitter with JitterProbability and grey with GrayscaleProbability, independently.
 func (c Color) draw(s *steps, rng *rand.Rand) {
 	s.count = 0
 	if rng.Float64() < c.JitterProbability {
@@ -46,23 +45,26 @@ func (c Color) draw(s *steps, rng *rand.Rand) {
 	}
 }
 
+// jitter draws the four operations in random order, or as they are listed here; those without a change are left out.
 func (c Color) jitter(s *steps, rng *rand.Rand) {
-	low, high := max(1-0.8*c.Strength, 0), 1+0.8*c.Strength
 	order := [4]int{0, 1, 2, 3}
-	for i := len(order) - 1; i > 0; i-- {
+	for i := len(order) - 1; i > 0 && !c.FixedOrder; i-- {
 		j := rng.IntN(i + 1)
 		order[i], order[j] = order[j], order[i]
 	}
 	for _, operation := range order {
-		switch operation {
-		case 0:
-			s.brightness(uniform(rng, low, high))
-		case 1:
-			s.contrast(uniform(rng, low, high))
-		case 2:
-			s.saturation(uniform(rng, low, high))
-		case 3:
-			s.hue(uniform(rng, -0.2*c.Strength, 0.2*c.Strength))
+		switch {
+		case operation == 0 && c.Brightness > 0:
+			s.brightness(factor(rng, c.Brightness))
+		case operation == 1 && c.Contrast > 0:
+			s.contrast(factor(rng, c.Contrast))
+		case operation == 2 && c.Saturation > 0:
+			s.saturation(factor(rng, c.Saturation))
+		case operation == 3 && c.Hue > 0:
+			s.hue(uniform(rng, -c.Hue, c.Hue))
 		}
 	}
 }
+
+// factor that changes by at most change.
+func factor(rng *rand.Rand, change float64) float64 { return uniform(rng, max(1-change, 0), 1+change) }

@@ -1,13 +1,12 @@
-// Package augment makes the views of an image that SimCLR contrasts: random resized crop, horizontal
-// flip, colour distortion (jitter and grey), Gaussian blur, in this order (paper appendix A;
-// google-research/simclr data_util.py). Pixels stay in [0,1]; nothing is normalised further.
+// Package augment makes the views of an image that SimCLR contrasts: random resized crop, horizontal flip, colour
+// distortion (jitter and grey), Gaussian blur, in this order (paper appendix A; google-research/simclr data_util.py), and
+// the operations that the paper compares them with (figures 4 and 5). Pixels stay in [0,1]; nothing is normalised further.
 package augment
 
 import (
 	"fmt"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
-	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
 // Filter resamples an image, antialiased as Pillow's resize.
@@ -19,13 +18,22 @@ const (
 	Bilinear               // triangle; torchvision's default
 )
 
-// Config of a pipeline: what the API's augmentations say, in numbers.
+// Config of a pipeline: what the API's augmentations say, in numbers. The parts are in the order in which they act.
 type Config struct {
-	Size           int // height and width of a view, in pixels
-	Crop           Crop
-	Flip           Flip
-	Color          Color
-	Blur           Blur
+	Size int // height and width of a view, in pixels
+	// OneBranch: views are of one random crop of the image, made as Crop says where it is off, too. The first is
+	// transformed by all that is on, the others are the crop itself (paper section 3.1).
+	OneBranch bool
+
+	Crop     Crop
+	Flip     Flip
+	Cutout   Cutout
+	Color    Color
+	Sobel    Sobel
+	Noise    Noise
+	Blur     Blur
+	Rotation Rotation
+
 	CenterFraction float64 // where Crop is off: the side of the central square taken, of the image's shorter side
 }
 
@@ -43,79 +51,70 @@ type Flip struct {
 	Probability float64
 }
 
-// Color is jitter by Strength s (brightness, contrast, saturation 0.8·s, hue 0.2·s) and grey.
+// Cutout covers a square with grey.
+type Cutout struct {
+	On          bool
+	Probability float64
+	Size        float64 // of the square's side, as a share of the view's
+}
+
+// Color is jitter, four operations of at most these changes, and grey.
 type Color struct {
 	On                                      bool
-	Strength                                float64
+	Brightness, Contrast, Saturation, Hue   float64
+	FixedOrder                              bool // of the four; else another for each view
 	JitterProbability, GrayscaleProbability float64
 }
 
-// Blur is Gaussian, with a kernel of a tenth of the height, rounded up to odd, and zero padding.
+// Sobel replaces an image by the magnitude of its gradient.
+type Sobel struct {
+	On          bool
+	Probability float64
+}
+
+// Noise is Gaussian and independent for each value.
+type Noise struct {
+	On                 bool
+	Probability, Sigma float64
+}
+
+// Blur is Gaussian, with a kernel of Kernel × Kernel pixels, odd, and zero padding.
 type Blur struct {
 	On                 bool
 	Probability        float64
+	Kernel             int
 	MinSigma, MaxSigma float64 // pixels
+}
+
+// Rotation is by 90, 180 or 270 degrees.
+type Rotation struct {
+	On          bool
+	Probability float64
 }
 
 // Default is the paper's pipeline: ImageNet is strength 1 with blur, CIFAR-10 0.5 without.
 func Default(size int, strength float64, blur bool) Config {
 	return Config{
-		Size:           size,
-		Crop:           Crop{On: true, MinScale: 0.08, MaxScale: 1, MinRatio: 3. / 4, MaxRatio: 4. / 3},
-		Flip:           Flip{On: true, Probability: 0.5},
-		Color:          Color{On: true, Strength: strength, JitterProbability: 0.8, GrayscaleProbability: 0.2},
-		Blur:           Blur{On: blur, Probability: 0.5, MinSigma: 0.1, MaxSigma: 2},
+		Size: size,
+		Crop: Crop{On: true, MinScale: 0.08, MaxScale: 1, MinRatio: 3. / 4, MaxRatio: 4. / 3},
+		Flip: Flip{On: true, Probability: 0.5},
+		Color: Color{
+			On: true, Brightness: 0.8 * strength, Contrast: 0.8 * strength, Saturation: 0.8 * strength, Hue: 0.2 * strength,
+			JitterProbability: 0.8, GrayscaleProbability: 0.2,
+		},
+		Blur:           Blur{On: blur, Probability: 0.5, Kernel: kernelOf(size), MinSigma: 0.1, MaxSigma: 2},
 		CenterFraction: 1,
 	}
 }
 
-// FromSpec is the pipeline of a resolved spec.
-func FromSpec(size int, a *v1alpha1.AugmentationsSpec) (Config, error) {
-	if a == nil || a.RandomResizedCrop == nil || a.HorizontalFlip == nil || a.ColorDistortion == nil || a.GaussianBlur == nil {
-		return Config{}, contract.UserErrorf("InvalidSpec", "spec.augmentations has parts that are not set; resolve the run first")
-	}
-	crop, flip, color, blur := a.RandomResizedCrop, a.HorizontalFlip, a.ColorDistortion, a.GaussianBlur
-	c := Default(size, 1, blur.Mode == v1alpha1.Enabled)
-	c.Crop.On = crop.Mode == v1alpha1.Enabled
-	c.Flip.On = flip.Mode == v1alpha1.Enabled
-	c.Color.On = color.Mode == v1alpha1.Enabled
-	if crop.Filter == v1alpha1.Bilinear {
-		c.Crop.Filter = Bilinear
-	}
-	for _, n := range []struct {
-		field string
-		from  *v1alpha1.Decimal
-		to    *float64
-	}{
-		{"randomResizedCrop.minScale", crop.MinScale, &c.Crop.MinScale},
-		{"randomResizedCrop.maxScale", crop.MaxScale, &c.Crop.MaxScale},
-		{"randomResizedCrop.minRatio", crop.MinRatio, &c.Crop.MinRatio},
-		{"randomResizedCrop.maxRatio", crop.MaxRatio, &c.Crop.MaxRatio},
-		{"horizontalFlip.probability", flip.Probability, &c.Flip.Probability},
-		{"colorDistortion.strength", color.Strength, &c.Color.Strength},
-		{"colorDistortion.jitterProbability", color.JitterProbability, &c.Color.JitterProbability},
-		{"colorDistortion.grayscaleProbability", color.GrayscaleProbability, &c.Color.GrayscaleProbability},
-		{"gaussianBlur.probability", blur.Probability, &c.Blur.Probability},
-		{"gaussianBlur.minSigma", blur.MinSigma, &c.Blur.MinSigma},
-		{"gaussianBlur.maxSigma", blur.MaxSigma, &c.Blur.MaxSigma},
-	} {
-		if n.from == nil {
-			continue // a resolved spec sets all that is on; 4/3 is there "1.3333"
-		}
-		v, err := n.from.Float()
-		if err != nil {
-			return Config{}, contract.UserErrorf("InvalidSpec", "spec.augmentations.%s: %w", n.field, err)
-		}
-		*n.to = v
-	}
-	return c, c.check()
-}
+// kernelOf a size is google-research/simclr's: a tenth of the height, one more where that is even; below 20 pixels that
+// is 1, no blur.
+func kernelOf(size int) int { return 2*(size/10/2) + 1 }
 
 // CropAndFlip is what finetuning and linear training by SGD see: crop and flip only (paper appendix B.5
 // and B.6), as c has them.
 func (c Config) CropAndFlip() Config {
-	c.Color.On, c.Blur.On = false, false
-	return c
+	return Config{Size: c.Size, Crop: c.Crop, Flip: c.Flip, CenterFraction: c.CenterFraction}
 }
 
 // Evaluation is what features are computed of: the central 0.875 of the image, or at 32 pixels or less all
@@ -130,31 +129,55 @@ func Evaluation(size int) Config {
 
 // check that the numbers are possible.
 func (c Config) check() error {
-	bad := func(field string, value any, want string) error {
-		return contract.UserErrorf("InvalidSpec", "spec.augmentations.%s is %v; set it to %s", field, value, want)
-	}
-	share := func(v float64) bool { return v >= 0 && v <= 1 }
-	switch {
-	case c.Size < 1:
+	if c.Size < 1 {
 		return contract.UserErrorf("InvalidSpec", "spec.dataset.imageSize is %d; set it to at least 8", c.Size)
-	case c.Crop.On && (c.Crop.MinScale <= 0 || c.Crop.MinScale > c.Crop.MaxScale || c.Crop.MaxScale > 1):
-		return bad("randomResizedCrop", fmt.Sprintf("{minScale: %v, maxScale: %v}", c.Crop.MinScale, c.Crop.MaxScale), "0 < minScale ≤ maxScale ≤ 1")
-	case c.Crop.On && (c.Crop.MinRatio <= 0 || c.Crop.MinRatio > c.Crop.MaxRatio):
-		return bad("randomResizedCrop", fmt.Sprintf("{minRatio: %v, maxRatio: %v}", c.Crop.MinRatio, c.Crop.MaxRatio), "0 < minRatio ≤ maxRatio")
-	case !c.Crop.On && (c.CenterFraction <= 0 || c.CenterFraction > 1):
-		return fmt.Errorf("augment: CenterFraction %v is not in (0,1]", c.CenterFraction)
-	case c.Flip.On && !share(c.Flip.Probability):
-		return bad("horizontalFlip.probability", c.Flip.Probability, "0 to 1")
-	case c.Color.On && !share(c.Color.JitterProbability):
-		return bad("colorDistortion.jitterProbability", c.Color.JitterProbability, "0 to 1")
-	case c.Color.On && !share(c.Color.GrayscaleProbability):
-		return bad("colorDistortion.grayscaleProbability", c.Color.GrayscaleProbability, "0 to 1")
-	case c.Color.On && (c.Color.Strength < 0 || c.Color.Strength > 2.5):
-		return bad("colorDistortion.strength", c.Color.Strength, "0 to 2.5, where hue covers the whole circle")
-	case c.Blur.On && !share(c.Blur.Probability):
-		return bad("gaussianBlur.probability", c.Blur.Probability, "0 to 1")
-	case c.Blur.On && (c.Blur.MinSigma <= 0 || c.Blur.MinSigma > c.Blur.MaxSigma):
-		return bad("gaussianBlur", fmt.Sprintf("{minSigma: %v, maxSigma: %v}", c.Blur.MinSigma, c.Blur.MaxSigma), "0 < minSigma ≤ maxSigma")
+	}
+	for _, r := range []struct {
+		on        bool
+		field     string
+		value     float64
+		low, high float64
+	}{
+		{c.Flip.On, "horizontalFlip.probability", c.Flip.Probability, 0, 1},
+		{c.Cutout.On, "cutout.probability", c.Cutout.Probability, 0, 1},
+		{c.Cutout.On, "cutout.size", c.Cutout.Size, 0, 1},
+		{c.Color.On, "colorDistortion.jitterProbability", c.Color.JitterProbability, 0, 1},
+		{c.Color.On, "colorDistortion.grayscaleProbability", c.Color.GrayscaleProbability, 0, 1},
+		{c.Color.On, "colorDistortion.brightness", c.Color.Brightness, 0, 2},
+		{c.Color.On, "colorDistortion.contrast", c.Color.Contrast, 0, 2},
+		{c.Color.On, "colorDistortion.saturation", c.Color.Saturation, 0, 2},
+		{c.Color.On, "colorDistortion.hue", c.Color.Hue, 0, 0.5},
+		{c.Sobel.On, "sobel.probability", c.Sobel.Probability, 0, 1},
+		{c.Noise.On, "gaussianNoise.probability", c.Noise.Probability, 0, 1},
+		{c.Noise.On, "gaussianNoise.sigma", c.Noise.Sigma, 0, 1},
+		{c.Blur.On, "gaussianBlur.probability", c.Blur.Probability, 0, 1},
+		{c.Blur.On, "gaussianBlur.kernelSize", float64(c.Blur.Kernel), 1, 255},
+		{c.Rotation.On, "rotation.probability", c.Rotation.Probability, 0, 1},
+	} {
+		if r.on && !(r.value >= r.low && r.value <= r.high) {
+			return bad(r.field, r.value, fmt.Sprintf("%v to %v", r.low, r.high))
+		}
+	}
+	return c.checkRanges()
+}
+
+// checkRanges of what is drawn between two numbers.
+func (c Config) checkRanges() error {
+	crop, blur := c.Crop, c.Blur
+	cropped := crop.On || c.OneBranch
+	switch {
+	case cropped && (crop.MinScale <= 0 || crop.MinScale > crop.MaxScale || crop.MaxScale > 1):
+		return bad("randomResizedCrop", fmt.Sprintf("{minScale: %v, maxScale: %v}", crop.MinScale, crop.MaxScale), "0 < minScale ≤ maxScale ≤ 1")
+	case cropped && (crop.MinRatio <= 0 || crop.MinRatio > crop.MaxRatio):
+		return bad("randomResizedCrop", fmt.Sprintf("{minRatio: %v, maxRatio: %v}", crop.MinRatio, crop.MaxRatio), "0 < minRatio ≤ maxRatio")
+	case blur.On && (blur.MinSigma <= 0 || blur.MinSigma > blur.MaxSigma):
+		return bad("gaussianBlur", fmt.Sprintf("{minSigma: %v, maxSigma: %v}", blur.MinSigma, blur.MaxSigma), "0 < minSigma ≤ maxSigma")
+	case blur.On && blur.Kernel%2 == 0:
+		return bad("gaussianBlur.kernelSize", blur.Kernel, "an odd number; the kernel has a centre")
 	}
 	return nil
+}
+
+func bad(field string, value any, want string) error {
+	return contract.UserErrorf("InvalidSpec", "spec.augmentations.%s is %v; set it to %s", field, value, want)
 }

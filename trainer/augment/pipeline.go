@@ -6,8 +6,12 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/dataset"
 )
 
-// forViews keeps the random numbers of views apart from others of the same seed.
-const forViews = 0x5649455753
+// forViews and forCrops keep the random numbers of views, and of the crops that the views of an image share, apart
+// from others of the same seed.
+const (
+	forViews = 0x5649455753
+	forCrops = 0x43524f5053
+)
 
 // Pipeline makes views. It holds scratch memory: one goroutine at a time.
 type Pipeline struct {
@@ -18,6 +22,8 @@ type Pipeline struct {
 	resample resampler
 	steps    steps
 	blur     blurrer
+	before   []float32     // (3,Size,Size): a view before an operation that cannot be done in place
+	shared   dataset.Image // the crop that the views of an image share
 }
 
 var _ dataset.Transform = (*Pipeline)(nil)
@@ -42,28 +48,73 @@ func newPipeline(c Config, seed uint64) *Pipeline {
 	p := &Pipeline{c: c, seed: seed, pcg: rand.NewPCG(0, 0)}
 	p.rng = rand.New(p.pcg)
 	p.resample.init(c.Size, c.Crop.Filter)
-	p.blur.init(c.Size)
+	if c.Blur.On {
+		p.blur.init(c.Size, c.Blur.Kernel)
+	}
+	values := 3 * c.Size * c.Size
+	if c.Sobel.On || c.Rotation.On || c.OneBranch {
+		p.before = make([]float32, values)
+	}
+	if c.OneBranch {
+		p.shared = dataset.Image{W: c.Size, H: c.Size, Pix: make([]uint8, values)}
+	}
 	return p
 }
 
 // Apply makes a view that depends on seed, epoch, index of the image, and view alone.
 func (p *Pipeline) Apply(dst []float32, img dataset.Image, epoch, index, view int) {
+	if p.c.OneBranch {
+		img = p.crop(img, epoch, index)
+		if view > 0 {
+			p.resample.run(dst, img, box{0, 0, img.W, img.H}, false)
+			return
+		}
+	}
 	p.pcg.Seed(dataset.Hash(forViews, p.seed, uint64(epoch), uint64(index), uint64(view)))
 	p.view(dst, img)
 }
 
-// view writes a view (3,Size,Size) in [0,1] to dst.
+// crop of an image that its views share, rounded to the 8 bits of an image.
+func (p *Pipeline) crop(img dataset.Image, epoch, index int) dataset.Image {
+	p.pcg.Seed(dataset.Hash(forCrops, p.seed, uint64(epoch), uint64(index)))
+	p.resample.run(p.before, img, p.c.Crop.box(img.W, img.H, p.rng), false)
+	n := p.c.Size * p.c.Size
+	for i := range n {
+		for c := range 3 {
+			p.shared.Pix[3*i+c] = uint8(255*p.before[c*n+i] + 0.5)
+		}
+	}
+	return p.shared
+}
+
+// view writes a view (3,Size,Size) in [0,1] to dst: the operations in the order of figure 5 of the paper, in which
+// crop, flip, colour and blur are in the order of its appendix A.
 func (p *Pipeline) view(dst []float32, img dataset.Image) {
-	box := p.c.box(img.W, img.H, p.rng)
-	flip := p.c.Flip.On && p.rng.Float64() < p.c.Flip.Probability
+	c, size := &p.c, p.c.Size
+	box := c.box(img.W, img.H, p.rng)
+	flip := c.Flip.On && p.chance(c.Flip.Probability)
 	p.resample.run(dst, img, box, flip)
-	if p.c.Color.On {
-		p.c.Color.draw(&p.steps, p.rng)
+	if c.Cutout.On && p.chance(c.Cutout.Probability) {
+		c.Cutout.draw(dst, size, p.rng)
+	}
+	if c.Color.On {
+		c.Color.draw(&p.steps, p.rng)
 		p.steps.run(dst)
 	}
-	if p.c.Blur.On && p.rng.Float64() < p.c.Blur.Probability {
-		p.blur.run(dst, uniform(p.rng, p.c.Blur.MinSigma, p.c.Blur.MaxSigma))
+	if c.Sobel.On && p.chance(c.Sobel.Probability) {
+		sobel(dst, p.before, size)
+	}
+	if c.Noise.On && p.chance(c.Noise.Probability) {
+		c.Noise.add(dst, p.rng)
+	}
+	if c.Blur.On && p.chance(c.Blur.Probability) {
+		p.blur.run(dst, uniform(p.rng, c.Blur.MinSigma, c.Blur.MaxSigma))
+	}
+	if c.Rotation.On && p.chance(c.Rotation.Probability) {
+		rotate(dst, p.before, size, 1+p.rng.IntN(3))
 	}
 }
+
+func (p *Pipeline) chance(probability float64) bool { return p.rng.Float64() < probability }
 
 func uniform(rng *rand.Rand, low, high float64) float64 { return low + (high-low)*rng.Float64() }

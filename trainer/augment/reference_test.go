@@ -23,7 +23,12 @@ type reference struct {
 		Factor    float64
 		Pixels    []float64
 	}
-	Image []uint8 // 4 × 2, RGB, of Color
+	Image   []uint8    // 4 × 2, RGB, of Color
+	Studied []struct { // of noise(9, 9)
+		Operation string
+		Factor    []int
+		Pixels    []float64
+	}
 }
 
 func readReference(t *testing.T) reference {
