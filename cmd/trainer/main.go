@@ -65,7 +65,7 @@ does the same for all stages of a file, and can be stopped and called again.`,
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return contract.UserErrorf("Usage", "%w; see %s --help", err, c.CommandPath())
 	})
-	root.AddCommand(newRun(), newStage(), newValidate(), newPlan(), newArchive(), newDevices(), newVersion())
+	root.AddCommand(newRun(), newStage(), newValidate(), newPlan(), newViews(), newArchive(), newDevices(), newVersion())
 	return root
 }
 

@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/png"
 
+	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/trainer/dataset/jpeg"
 )
 
@@ -18,6 +19,15 @@ var (
 	jpegMagic = []byte{0xff, 0xd8, 0xff}
 	pngMagic  = []byte("\x89PNG\r\n\x1a\n")
 )
+
+// ReadImage reads a file that is no dataset's. What is wrong with it is a user error.
+func ReadImage(file string) (Image, error) {
+	m, err := decodeFile(file)
+	if err != nil {
+		return Image{}, contract.UserErrorf("InvalidImage", "%s: %w; name a JPEG or PNG file", file, err)
+	}
+	return m, nil
+}
 
 // decodeHeader is the size of an image, from its header only.
 func decodeHeader(data []byte) (image.Config, error) {
