@@ -144,7 +144,7 @@ func TestZIsLookedAtNowAndThen(t *testing.T) {
 // A collapse is told once, at the end of an epoch; again where it had healed.
 func TestACollapseIsTold(t *testing.T) {
 	healthy := contrastive.Spread{StandardDeviation: 0.35, EffectiveRank: 7, Dimension: 8, Rows: 16}
-	line := contrastive.Spread{StandardDeviation: 0.35, EffectiveRank: 1.1, Dimension: 8, Rows: 16}
+	line := contrastive.Spread{StandardDeviation: 0.35, EffectiveRank: 1.06, Dimension: 8, Rows: 16}
 	point := contrastive.Spread{StandardDeviation: 0.001, EffectiveRank: 1, Dimension: 8, Rows: 16}
 	for name, tc := range map[string]struct {
 		ends []contrastive.Spread // at the ends of epochs
