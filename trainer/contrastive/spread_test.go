@@ -48,8 +48,8 @@ func TestSpreadOfKnownValues(t *testing.T) {
 		"fewer rows than dimensions": {basis(16, 1)[:8*16], 8, 8. / 16 * math.Sqrt(7./64), 8, 1e-9, false, 16, 8},
 		"one direction":              {one, 64, 0, 1, 1e-4, true, 16, 64},
 		// ±v: no deviation is lost, but there is one direction
-		"one line":         {line, 8, 0.25 * meanDeviationOfSigns(line, 4), 1, 1e-9, true, 4, 8},
-		"nothing":          {make([]float32, 64), 8, 0, 1, 1e-9, true, 8, 8},
+		"one line": {line, 8, 0.25 * meanDeviationOfSigns(line, 4), 1, 1e-9, true, 4, 8},
+		"nothing":  {make([]float32, 64), 8, 0, 1, 1e-9, true, 8, 8},
 		// in two dimensions two directions are all there are
 		"a plane":          {directions(512, 2, 2), 512, 1 / math.Sqrt(2), 2, 0.02, false, 2, 512},
 		"the whole sphere": {directions(4096, 32, 32), 4096, 1 / math.Sqrt(32), 32, 0.02, false, 32, 512},

@@ -1,10 +1,5 @@
 package cpu
 
-/*
-#include "shim.h"
-*/
-import "C"
-
 import (
 	"fmt"
 	"math"
@@ -14,16 +9,13 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/op"
 )
 
-// anchors whose similarities are held at once.
-const anchors = 128
-
-func (l *lowering) loss(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes) error {
+func (l *lowering) crossEntropy(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes) {
 	in := make([]*value, len(nodes))
 	for i, d := range nodes {
 		in[i] = l.values[d]
 	}
 	out := l.result(n, plain)
-	switch o := o.(type) {
+	switch o.(type) {
 	case op.SoftmaxCrossEntropy:
 		l.emit("cross entropy", in, []*value{out}, func() error {
 			if err := checkLabels(in[1].floats(), in[0].shape[1]); err != nil {
@@ -32,7 +24,6 @@ func (l *lowering) loss(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes) e
 			out.floats()[0] = float32(crossEntropy(in[0], in[1].floats()))
 			return nil
 		})
-		return nil
 	case op.SoftmaxCrossEntropyGrad:
 		l.emit("cross entropy: gradient", in, []*value{out}, func() error {
 			if err := checkLabels(in[1].floats(), in[0].shape[1]); err != nil {
@@ -41,38 +32,7 @@ func (l *lowering) loss(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes) e
 			crossEntropyGrad(in[0], in[1].floats(), in[2].floats()[0], out.floats())
 			return nil
 		})
-		return nil
-	default:
-		return l.contrastive(o, in, out)
 	}
-}
-
-// contrastive lowers NT-Xent, its gradient and the contrastive accuracy: memory is linear in the rows.
-func (l *lowering) contrastive(o op.Operator, in []*value, out *value) error {
-	rows, d := C.long(in[0].shape[0]), C.long(in[0].shape[1])
-	u, err := l.x.allocate(in[0].size())
-	if err != nil {
-		return err
-	}
-	block, err := l.x.allocate(anchors * in[0].shape[0])
-	if err != nil {
-		return err
-	}
-	l.emit("NT-Xent", in, []*value{out}, func() error {
-		z := in[0].c()
-		switch o := o.(type) {
-		case op.NTXent:
-			var loss C.double
-			err := status(C.ntxent(rows, d, C.float(o.Temperature), z, u.c(), anchors, block.c(), &loss))
-			out.floats()[0] = float32(loss)
-			return err
-		case op.NTXentGrad:
-			return status(C.ntxent_grad(rows, d, C.float(o.Temperature), C.float(in[1].floats()[0]), z, u.c(), anchors, block.c(), out.c()))
-		default: // op.ContrastiveAccuracy
-			return status(C.contrastive_accuracy(rows, d, z, u.c(), anchors, block.c(), out.c()))
-		}
-	})
-	return nil
 }
 
 // softmax of a row of logits, and the logarithm of their exponentials' sum.

@@ -34,8 +34,10 @@ func (l *lowering) operator(n *gorgonia.Node, o op.Operator, nodes gorgonia.Node
 		l.pool(n, o, l.values[nodes[0]])
 	case op.Dense, op.DenseGradInput, op.DenseGradWeight, op.AddBias, op.BiasGrad:
 		l.dense(n, o, nodes)
-	case op.NTXent, op.NTXentGrad, op.ContrastiveAccuracy, op.SoftmaxCrossEntropy, op.SoftmaxCrossEntropyGrad:
-		return l.loss(n, o, nodes)
+	case op.SoftmaxCrossEntropy, op.SoftmaxCrossEntropyGrad:
+		l.crossEntropy(n, o, nodes)
+	case op.NTXent, op.NTXentGrad, op.ContrastiveAccuracy:
+		return l.contrastive(n, o, nodes)
 	case op.RunningStatistics, op.LARSVelocity, op.ApplyVelocity, op.NesterovVelocity, op.NesterovUpdate, op.SGDUpdate:
 		l.update(n, o, nodes)
 	default:

@@ -71,10 +71,11 @@ void combine(long n, float a, const float *x1, float b, const float *x2, float c
 void norms(long n, const float *w, const float *g, float decay, double *out);
 void add_bias(long n, long o, const float *x, const float *b, float *y);
 
-// NT-Xent: u is scratch of rows·d, block scratch of block_rows·rows floats
-int ntxent(long rows, long d, float temperature, const float *z, float *u, long block_rows, float *block, double *loss);
-int ntxent_grad(long rows, long d, float temperature, float dloss, const float *z, float *u, long block_rows, float *block, float *dz);
-int contrastive_accuracy(long rows, long d, const float *z, float *u, long block_rows, float *block, float *accuracy);
+// NT-Xent of z: the loss, the contrastive accuracy in [0, 1], and, where dz is not null, dloss times the gradient. u is
+// scratch of rows·d, block of block_rows·rows floats.
+int ntxent(long rows, long d, float temperature, const float *z, float *u, long block_rows, float *block, double *loss,
+           double *accuracy, float dloss, float *dz);
+void softmax_rows(long rows, long first, long count, float temperature, float *block, double *losses, int *right);
 #ifdef __cplusplus
 }
 #endif

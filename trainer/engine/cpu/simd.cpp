@@ -11,6 +11,7 @@
 
 namespace baseline {
 #include "channels.h"
+#include "contrastive.h"
 #include "elementwise.h"
 } // namespace baseline
 
@@ -18,6 +19,7 @@ namespace baseline {
 #pragma GCC target("avx2,fma")
 namespace avx2 {
 #include "channels.h"
+#include "contrastive.h"
 #include "elementwise.h"
 } // namespace avx2
 #pragma GCC pop_options
@@ -26,6 +28,7 @@ namespace avx2 {
 #pragma GCC target("avx512f,avx512dq,avx512bw,avx512vl,fma,prefer-vector-width=512")
 namespace avx512 {
 #include "channels.h"
+#include "contrastive.h"
 #include "elementwise.h"
 } // namespace avx512
 #pragma GCC pop_options
@@ -55,6 +58,7 @@ DISPATCH(add, (long n, int is_half, const void *a, const void *b, void *y), (n, 
 DISPATCH(combine, (long n, float a, const float *x1, float b, const float *x2, float c, const float *x3, float *y), (n, a, x1, b, x2, c, x3, y))
 DISPATCH(norms, (long n, const float *w, const float *g, float decay, double *out), (n, w, g, decay, out))
 DISPATCH(add_bias, (long n, long o, const float *x, const float *b, float *y), (n, o, x, b, y))
+DISPATCH(softmax_rows, (long rows, long first, long count, float temperature, float *block, double *losses, int *right), (rows, first, count, temperature, block, losses, right))
 DISPATCH(channel_stats, (layout l, const void *x, double *scratch, float *stats), (l, x, scratch, stats))
 DISPATCH(channel_sums, (layout l, const void *x, const float *mean, gradient dy, double *scratch, float *s1, float *s2), (l, x, mean, dy, scratch, s1, s2))
 DISPATCH(channel_affine, (layout l, const void *x, const float *scale, const float *shift, const void *r, int relu, void *y), (l, x, scale, shift, r, relu, y))
