@@ -172,6 +172,8 @@ func TestGradientsAgainstCentralDifferences(t *testing.T) {
 		"softplus":                   {op.Softplus{}, []operand{of(2, 3, 2, 2)}},
 		"add":                        {op.Add{}, []operand{of(2, 3), of(2, 3)}},
 		"global average pooling":     {op.GlobalAveragePool{}, []operand{of(2, 3, 2, 4)}},
+		"max pooling":                {op.MaxPool2D{Size: 3, Stride: 2, Pad: 1}, []operand{of(2, 3, 6, 5)}},
+		"max pooling, unpadded":      {op.MaxPool2D{Size: 2, Stride: 2}, []operand{of(2, 3, 4, 5)}},
 		"dense":                      {op.Dense{}, []operand{of(4, 3), of(2, 3)}},
 		"bias":                       {op.AddBias{}, []operand{of(4, 3), of(3)}},
 		"NT-Xent":                    {op.NTXent{Temperature: 0.5}, []operand{of(8, 3)}},

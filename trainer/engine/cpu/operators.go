@@ -32,6 +32,8 @@ func (l *lowering) operator(n *gorgonia.Node, o op.Operator, nodes gorgonia.Node
 		l.reluGrad(n, nodes)
 	case op.GlobalAveragePool, op.GlobalAveragePoolGrad:
 		l.pool(n, o, l.values[nodes[0]])
+	case op.MaxPool2D, op.MaxPool2DGrad:
+		l.maxPool(n, o, nodes)
 	case op.Dense, op.DenseGradInput, op.DenseGradWeight, op.AddBias, op.BiasGrad:
 		l.dense(n, o, nodes)
 	case op.SoftmaxCrossEntropy, op.SoftmaxCrossEntropyGrad:

@@ -78,6 +78,7 @@ func operatorCases() map[string]operatorCase {
 			cases["normalize dbeta"+name] = operatorCase{op.NormalizeGradBeta{}, []operand{x}}
 		}
 	}
+	maps.Copy(cases, poolings())
 	x := n(4, 5, 3, 3)
 	maps.Copy(cases, map[string]operatorCase{
 		"running":        {op.RunningStatistics{Momentum: 0.1, Count: 12}, []operand{n(2, 5), stats(5)}},

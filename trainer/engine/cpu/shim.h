@@ -56,6 +56,12 @@ void channel_backward(layout l, const void *x, gradient dy, const float *a, cons
 void channel_affine(layout l, const void *x, const float *scale, const float *shift, const void *r, int relu, void *y);
 void pool(layout l, const void *x, float *y);
 void pool_grad(layout l, const float *dy, void *dx);
+// windows of size × size values, of an image of h × w values whose border is padded
+typedef struct {
+  int h, w, size, stride, pad;
+} pooling;
+void max_pool(layout l, pooling o, const void *x, void *y);
+void max_pool_grad(layout l, pooling o, const void *x, const void *dy, void *dx);
 void relayout(layout from, int to_block, int to_half, const void *x, void *y);
 
 // elementwise

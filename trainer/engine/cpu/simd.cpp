@@ -13,6 +13,7 @@ namespace baseline {
 #include "channels.h"
 #include "contrastive.h"
 #include "elementwise.h"
+#include "pool.h"
 } // namespace baseline
 
 #pragma GCC push_options
@@ -21,6 +22,7 @@ namespace avx2 {
 #include "channels.h"
 #include "contrastive.h"
 #include "elementwise.h"
+#include "pool.h"
 } // namespace avx2
 #pragma GCC pop_options
 
@@ -30,6 +32,7 @@ namespace avx512 {
 #include "channels.h"
 #include "contrastive.h"
 #include "elementwise.h"
+#include "pool.h"
 } // namespace avx512
 #pragma GCC pop_options
 
@@ -65,6 +68,8 @@ DISPATCH(channel_affine, (layout l, const void *x, const float *scale, const flo
 DISPATCH(channel_backward, (layout l, const void *x, gradient dy, const float *a, const float *b, const float *c, void *dx), (l, x, dy, a, b, c, dx))
 DISPATCH(pool, (layout l, const void *x, float *y), (l, x, y))
 DISPATCH(pool_grad, (layout l, const float *dy, void *dx), (l, dy, dx))
+DISPATCH(max_pool, (layout l, pooling o, const void *x, void *y), (l, o, x, y))
+DISPATCH(max_pool_grad, (layout l, pooling o, const void *x, const void *dy, void *dx), (l, o, x, dy, dx))
 DISPATCH(relayout, (layout l, int to, int to_half, const void *x, void *y), (l, to, to_half, x, y))
 
 extern "C" {

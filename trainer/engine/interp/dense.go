@@ -36,17 +36,3 @@ func product(out Array, term func(i, j, k int) float64, n int) Array {
 	}
 	return out
 }
-
-func pool(o op.Operator) evaluator {
-	return func(out Array, in []Array) Array {
-		if _, forward := o.(op.GlobalAveragePool); forward {
-			area := in[0].Shape[2] * in[0].Shape[3]
-			for i, v := range in[0].V {
-				out.V[i/area] += v / float64(area)
-			}
-			return out
-		}
-		area := out.Shape[2] * out.Shape[3]
-		return each(out, func(i int) float64 { return in[0].V[i/area] / float64(area) })
-	}
-}

@@ -21,7 +21,11 @@ func evaluatorOf(o op.Operator) (evaluator, error) {
 	case op.Dense, op.DenseGradInput, op.DenseGradWeight, op.AddBias, op.BiasGrad:
 		return dense(o), nil
 	case op.GlobalAveragePool, op.GlobalAveragePoolGrad:
-		return pool(o), nil
+		return globalPool(o), nil
+	case op.MaxPool2D:
+		return maxPool(o), nil
+	case op.MaxPool2DGrad:
+		return maxPoolGrad(o), nil
 	case op.NTXent, op.NTXentGrad, op.ContrastiveAccuracy, op.SoftmaxCrossEntropy, op.SoftmaxCrossEntropyGrad:
 		return loss(o), nil
 	case op.LARSVelocity, op.ApplyVelocity, op.NesterovVelocity, op.NesterovUpdate, op.SGDUpdate:

@@ -52,6 +52,8 @@ func evaluate(t *testing.T, o op.Operator, in ...Array) []float64 {
 
 func TestOperatorsOfKnownValues(t *testing.T) {
 	x := array([]int{2, 2}, 1, 10, 3, 30) // channels (1, 3) and (10, 30)
+	// windows begin one row and column before the image, where there is nothing
+	grid := array([]int{1, 1, 3, 3}, -4, -1, 3, -2, -3, 2, 7, -5, 8)
 	for name, tc := range map[string]struct {
 		o    op.Operator
 		in   []Array
@@ -65,15 +67,18 @@ func TestOperatorsOfKnownValues(t *testing.T) {
 		"ReLU's gradient":                         {op.ReLUGrad{}, []Array{array([]int{3}, 0, 1, 2), array([]int{3}, 5, 6, 7)}, []float64{0, 6, 7}},
 		"softplus":                                {op.Softplus{}, []Array{array([]int{2}, 0, math.Log(math.E-1))}, []float64{math.Ln2, 1}},
 		"pooling":                                 {op.GlobalAveragePool{}, []Array{array([]int{1, 2, 1, 2}, 1, 3, 10, 30)}, []float64{2, 20}},
-		"dense":                                   {op.Dense{}, []Array{array([]int{1, 2}, 1, 2), array([]int{3, 2}, 1, 0, 0, 1, 3, 4)}, []float64{1, 2, 11}},
-		"bias":                                    {op.AddBias{}, []Array{x, array([]int{2}, 1, 2)}, []float64{2, 12, 4, 32}},
-		"cross entropy of equal logits":           {op.SoftmaxCrossEntropy{}, []Array{array([]int{2, 3}, 1, 1, 1, 7, 7, 7), array([]int{2}, 0, 2)}, []float64{math.Log(3)}},
-		"cross entropy":                           {op.SoftmaxCrossEntropy{}, []Array{array([]int{1, 2}, math.Log(3), 0), array([]int{1}, 1)}, []float64{math.Log(4)}},
-		"cross entropy of logits far apart":       {op.SoftmaxCrossEntropy{}, []Array{array([]int{1, 2}, 0, 2000), array([]int{1}, 0)}, []float64{2000}},
-		"contrastive accuracy":                    {op.ContrastiveAccuracy{}, []Array{array([]int{4, 2}, 1, 0, 1, 0, 1, 0, 0, 1)}, []float64{0.5}},
+		"max pooling":                             {op.MaxPool2D{Size: 3, Stride: 2, Pad: 1}, []Array{grid}, []float64{-1, 3, 7, 8}},
+		"max pooling, of NaN":                     {op.MaxPool2D{Size: 2, Stride: 2}, []Array{array([]int{1, 1, 2, 2}, 1, math.NaN(), 3, 2)}, []float64{math.NaN()}},
+		"max pooling's gradient: the first of equal ones": {op.MaxPool2DGrad{Size: 2, Stride: 1}, []Array{array([]int{1, 1, 2, 3}, 5, 5, 5, 5, 5, 6), array([]int{1, 1, 1, 2}, 1, 2)}, []float64{1, 0, 0, 0, 0, 2}},
+		"dense":                             {op.Dense{}, []Array{array([]int{1, 2}, 1, 2), array([]int{3, 2}, 1, 0, 0, 1, 3, 4)}, []float64{1, 2, 11}},
+		"bias":                              {op.AddBias{}, []Array{x, array([]int{2}, 1, 2)}, []float64{2, 12, 4, 32}},
+		"cross entropy of equal logits":     {op.SoftmaxCrossEntropy{}, []Array{array([]int{2, 3}, 1, 1, 1, 7, 7, 7), array([]int{2}, 0, 2)}, []float64{math.Log(3)}},
+		"cross entropy":                     {op.SoftmaxCrossEntropy{}, []Array{array([]int{1, 2}, math.Log(3), 0), array([]int{1}, 1)}, []float64{math.Log(4)}},
+		"cross entropy of logits far apart": {op.SoftmaxCrossEntropy{}, []Array{array([]int{1, 2}, 0, 2000), array([]int{1}, 0)}, []float64{2000}},
+		"contrastive accuracy":              {op.ContrastiveAccuracy{}, []Array{array([]int{4, 2}, 1, 0, 1, 0, 1, 0, 0, 1)}, []float64{0.5}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if diff := cmp.Diff(tc.want, evaluate(t, tc.o, tc.in...), cmpopts.EquateApprox(0, 1e-12)); diff != "" {
+			if diff := cmp.Diff(tc.want, evaluate(t, tc.o, tc.in...), cmpopts.EquateApprox(0, 1e-12), cmpopts.EquateNaNs()); diff != "" {
 				t.Errorf("result (-want +got):\n%s", diff)
 			}
 		})
