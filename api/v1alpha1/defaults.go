@@ -10,12 +10,9 @@ func SetDefaults(run *SimCLRRun) {
 	}
 	fill(&s.Encoder.Depth, 18)
 	fill(&s.Encoder.WidthMultiplier, "1")
-	fill(&s.Encoder.Stem, "CIFAR")
 	fill(&s.Encoder.Shortcut, "Torchvision")
 	fill(&s.Encoder.Initialization, "Reference")
-	fill(&s.ProjectionHead.Type, "NonLinear")
-	fill(&s.ProjectionHead.Dimension, 128)
-	fill(&s.ProjectionHead.OutputNormalization, "ScaleOnly")
+	fill(&s.ProjectionHead.Type, HeadNonLinear)
 	fillPointer(&s.Pretraining.Epochs, 100)
 	fill(&s.Pretraining.Optimizer, "LARS")
 	fill(&s.Pretraining.Precision, FP32)

@@ -20,6 +20,8 @@ func Resolve(run *SimCLRRun) (*SimCLRRun, error) {
 	s := &r.Spec
 	fillPointer(&s.Dataset.ImageSize, s.Dataset.ownSize())
 	size := *s.Dataset.ImageSize
+	s.Encoder.resolve(size)
+	s.ProjectionHead.resolve()
 	if s.Augmentations == nil {
 		s.Augmentations = &AugmentationsSpec{}
 	}
@@ -61,6 +63,27 @@ func (s *SimCLRRunSpec) labelled() bool {
 		d = &s.Evaluation.Dataset
 	}
 	return d.Labels == LabelsFromFormat && d.Format != FormatImages
+}
+
+// resolve fills the stem: google-research/simclr's tf2/model.py has cifar_stem at 32 pixels or less.
+func (e *EncoderSpec) resolve(size int32) {
+	stem := StemImageNet
+	if size <= cifarSize {
+		stem = StemCIFAR
+	}
+	fill(&e.Stem, stem)
+}
+
+// resolve fills the paper's head (sections 2.1 and 2.3).
+func (h *ProjectionHeadSpec) resolve() {
+	if h.Type == HeadNone {
+		return
+	}
+	fill(&h.Dimension, 128)
+	fill(&h.OutputNormalization, "ScaleOnly")
+	if h.Type == HeadNonLinear {
+		fill(&h.Layers, 2)
+	}
 }
 
 // resolve fills the paper's ImageNet protocol, or google-research/simclr's for CIFAR-10.

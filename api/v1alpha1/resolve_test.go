@@ -21,6 +21,7 @@ type protocol struct {
 	Kernel                                                        int32
 	Studied                                                       [4]Mode // cutout, Sobel, noise, rotation
 	Branches                                                      Branches
+	Stem                                                          string
 }
 
 func protocolOf(s *SimCLRRunSpec) protocol {
@@ -36,7 +37,7 @@ func protocolOf(s *SimCLRRunSpec) protocol {
 		a.RandomResizedCrop.Filter,
 		*a.ColorDistortion.Brightness, *a.ColorDistortion.Contrast, *a.ColorDistortion.Saturation, *a.ColorDistortion.Hue,
 		a.ColorDistortion.Order, *a.GaussianBlur.KernelSize,
-		[4]Mode{a.Cutout.Mode, a.Sobel.Mode, a.GaussianNoise.Mode, a.Rotation.Mode}, a.Branches,
+		[4]Mode{a.Cutout.Mode, a.Sobel.Mode, a.GaussianNoise.Mode, a.Rotation.Mode}, a.Branches, s.Encoder.Stem,
 	}
 }
 
@@ -49,7 +50,7 @@ func cifar() protocol {
 		MinScale: "0.08", MaxScale: "1", MinRatio: "0.75", MaxRatio: "1.3333", FlipProbability: "0.5", Grey: "0.2",
 		Jitter: "0.8", BlurProbability: "0.5", MinSigma: "0.1", MaxSigma: "2", Filter: Bicubic,
 		Brightness: "0.4", Contrast: "0.4", Saturation: "0.4", Hue: "0.1", Order: OrderRandom, Kernel: 3,
-		Studied: [4]Mode{Disabled, Disabled, Disabled, Disabled}, Branches: BranchesBoth,
+		Studied: [4]Mode{Disabled, Disabled, Disabled, Disabled}, Branches: BranchesBoth, Stem: "CIFAR",
 	}
 }
 
@@ -57,7 +58,7 @@ func cifar() protocol {
 func imageNet(size int32) protocol {
 	p := cifar()
 	p.ImageSize, p.LinearEpochs = size, 90
-	p.Temperature, p.Rate, p.Decay, p.Strength, p.Scaling, p.Blur = "0.1", "0.3", "1e-6", "1", "Linear", Enabled
+	p.Temperature, p.Rate, p.Decay, p.Strength, p.Scaling, p.Blur, p.Stem = "0.1", "0.3", "1e-6", "1", "Linear", Enabled, "ImageNet"
 	p.Brightness, p.Contrast, p.Saturation, p.Hue, p.Kernel = "0.8", "0.8", "0.8", "0.2", map[int32]int32{33: 3, 224: 23}[size]
 	return p
 }
@@ -105,8 +106,9 @@ func TestResolveProtocol(t *testing.T) {
 			Dataset: folder, KNN: KNNSpec{Mode: Disabled},
 			Augmentations: &AugmentationsSpec{GaussianBlur: &GaussianBlurSpec{Mode: Enabled}, HorizontalFlip: &HorizontalFlipSpec{Mode: Disabled}},
 			Pretraining:   PretrainingSpec{Temperature: new(Decimal("0.2")), WarmupEpochs: new(int32(3))},
+			Encoder:       EncoderSpec{Stem: StemImageNet},
 		}, with(cifar(), func(p *protocol) {
-			p.KNN, p.Blur, p.Flip, p.Temperature, p.Warmup = Disabled, Enabled, Disabled, "0.2", 3
+			p.KNN, p.Blur, p.Flip, p.Temperature, p.Warmup, p.Stem = Disabled, Enabled, Disabled, "0.2", 3, "ImageNet"
 		})},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -186,6 +188,26 @@ func TestResolveStages(t *testing.T) {
 	want := LinearEvaluationSpec{Mode: Enabled, Method: LinearLBFGS, WeightDecay: new(Decimal("1e-4")), MaxIterations: new(int32(300))}
 	if d := cmp.Diff(want, got.Spec.LinearEvaluation); d != "" {
 		t.Error(d)
+	}
+}
+
+func TestResolveProjectionHead(t *testing.T) {
+	for name, tc := range map[string]struct{ spec, want ProjectionHeadSpec }{
+		"the paper's":    {ProjectionHeadSpec{}, ProjectionHeadSpec{Type: HeadNonLinear, Layers: 2, Dimension: 128, OutputNormalization: "ScaleOnly"}},
+		"SimCLRv2's":     {ProjectionHeadSpec{Layers: 3}, ProjectionHeadSpec{Type: HeadNonLinear, Layers: 3, Dimension: 128, OutputNormalization: "ScaleOnly"}},
+		"linear":         {ProjectionHeadSpec{Type: HeadLinear, Dimension: 64}, ProjectionHeadSpec{Type: HeadLinear, Dimension: 64, OutputNormalization: "ScaleOnly"}},
+		"none":           {ProjectionHeadSpec{Type: HeadNone}, ProjectionHeadSpec{Type: HeadNone}},
+		"with its shift": {ProjectionHeadSpec{OutputNormalization: "ScaleAndShift"}, ProjectionHeadSpec{Type: HeadNonLinear, Layers: 2, Dimension: 128, OutputNormalization: "ScaleAndShift"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := Resolve(&SimCLRRun{Spec: SimCLRRunSpec{ProjectionHead: tc.spec}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tc.want, got.Spec.ProjectionHead); d != "" {
+				t.Error(d)
+			}
+		})
 	}
 }
 

@@ -1,11 +1,19 @@
 package v1alpha1
 
+// The values of EncoderSpec.Stem.
+const (
+	StemCIFAR    = "CIFAR"
+	StemImageNet = "ImageNet"
+)
+
 // EncoderSpec is the ResNet f(·).
 type EncoderSpec struct {
-	// depth of the ResNet: 18 or 34 (He et al. 2016, arXiv 1512.03385, table 1). Unit: layers. Default: 18.
+	// depth of the ResNet: 18 and 34 have basic blocks, 50, 101, 152 and 200 bottlenecks with their stride on the
+	// 3×3 convolution (He et al. 2016, arXiv 1512.03385, table 1, as v1.5; 200: google-research/simclr). Unit:
+	// layers. Default: 18.
 	// +optional
 	// +kubebuilder:default=18
-	// +kubebuilder:validation:Enum=18;34
+	// +kubebuilder:validation:Enum=18;34;50;101;152;200
 	Depth int32 `json:"depth,omitempty"`
 
 	// widthMultiplier scales every channel count, the stem's included, from 0.0625 to 8.
@@ -15,11 +23,11 @@ type EncoderSpec struct {
 	// +kubebuilder:validation:XValidation:rule="double(self) >= 0.0625 && double(self) <= 8.0",message="widthMultiplier: must be between 0.0625 and 8"
 	WidthMultiplier Decimal `json:"widthMultiplier,omitempty"`
 
-	// stem is the first layer. CIFAR: a 3×3 convolution of stride 1 without max pooling (paper appendix B.9).
-	// Default: CIFAR.
+	// stem is the first layers. CIFAR: a 3×3 convolution of stride 1 without max pooling (paper appendix B.9).
+	// ImageNet: a 7×7 convolution of stride 2, then 3×3 max pooling of stride 2, padded as in torchvision. Default:
+	// ImageNet above 32 pixels, CIFAR at or below (google-research/simclr).
 	// +optional
-	// +kubebuilder:default=CIFAR
-	// +kubebuilder:validation:Enum=CIFAR
+	// +kubebuilder:validation:Enum=CIFAR;ImageNet
 	Stem string `json:"stem,omitempty"`
 
 	// shortcut is where a block's shortcut is a projection. Torchvision: only where the shape changes.
@@ -39,25 +47,41 @@ type EncoderSpec struct {
 	Initialization string `json:"initialization,omitempty"`
 }
 
-// ProjectionHeadSpec is g(·): dense, batch norm, ReLU, dense, batch norm.
+// The values of ProjectionHeadSpec.Type.
+const (
+	HeadNonLinear = "NonLinear"
+	HeadLinear    = "Linear"
+	HeadNone      = "None"
+)
+
+// ProjectionHeadSpec is g(·): layers of dense without bias and batch norm, with ReLU between the layers.
+//
+// +kubebuilder:validation:XValidation:rule="self.type == 'NonLinear' || !has(self.layers)",message="projectionHead.layers: is only for type NonLinear; remove it"
+// +kubebuilder:validation:XValidation:rule="self.type != 'None' || !has(self.dimension)",message="projectionHead.dimension: is not for type None, where z is h; remove it"
+// +kubebuilder:validation:XValidation:rule="self.type != 'None' || !has(self.outputNormalization)",message="projectionHead.outputNormalization: is not for type None, where z is h; remove it"
 type ProjectionHeadSpec struct {
-	// type is the head's kind. NonLinear: one hidden layer as wide as h. Default: NonLinear (paper section 4.2).
+	// type is the head's kind. NonLinear: hidden layers as wide as h before the last. Linear: one layer. None: z is
+	// h. Default: NonLinear (paper section 4.2).
 	// +optional
 	// +kubebuilder:default=NonLinear
-	// +kubebuilder:validation:Enum=NonLinear
+	// +kubebuilder:validation:Enum=NonLinear;Linear;None
 	Type string `json:"type,omitempty"`
 
-	// dimension is the length of z. Unit: channels. Default: 128 (paper section 2.3).
+	// layers of a NonLinear head: 2 (SimCLR, paper section 2.1) or 3 (SimCLRv2, arXiv 2006.10029 section 2).
+	// Unit: layers. Default: 2.
 	// +optional
-	// +kubebuilder:default=128
+	// +kubebuilder:validation:Enum=2;3
+	Layers int32 `json:"layers,omitempty"`
+
+	// dimension is the length of z; with type None that is h's. Unit: channels. Default: 128 (paper section 2.3).
+	// +optional
 	// +kubebuilder:validation:Minimum=2
 	// +kubebuilder:validation:Maximum=8192
 	Dimension int32 `json:"dimension,omitempty"`
 
 	// outputNormalization is the batch norm after the last layer. ScaleOnly: without beta, as in
-	// google-research/simclr. ScaleAndShift: with beta. Default: ScaleOnly.
+	// google-research/simclr. ScaleAndShift: with beta. Default: ScaleOnly, but with type None.
 	// +optional
-	// +kubebuilder:default=ScaleOnly
 	// +kubebuilder:validation:Enum=ScaleOnly;ScaleAndShift
 	OutputNormalization string `json:"outputNormalization,omitempty"`
 }

@@ -46,7 +46,7 @@ func TestUserErrors(t *testing.T) {
 		"absurd batch":            {spec: strings.Replace(spec, "batchSize: 8", "batchSize: 80000", 1), want: []string{"batchSize"}},
 		"absurd image":            {spec: strings.Replace(spec, "imageSize: 8", "imageSize: 51200", 1), want: []string{"imageSize"}},
 		"absurd width":            {spec: strings.Replace(spec, `"0.125"`, `"1e9"`, 1), want: []string{"widthMultiplier"}},
-		"more memory than any":    {spec: strings.NewReplacer("imageSize: 8", "imageSize: 512", `"0.125"`, `"8"`).Replace(spec), args: []string{"--dataset", generated(t, 2, 8, 1)}, want: []string{"memory", "widthMultiplier"}},
+		"more memory than any":    {spec: strings.NewReplacer("imageSize: 8", "imageSize: 512", `"0.125"`, `"8", stem: CIFAR`).Replace(spec), args: []string{"--dataset", generated(t, 2, 8, 1)}, want: []string{"memory", "widthMultiplier"}},
 		"no engine":               {more: "  accelerator: {type: NvidiaGPU}\n", args: []string{"--dataset", good}, want: []string{"no engine for NvidiaGPU in this image", "accelerator.type"}},
 		"absurd learning rate":    {more: "  pretraining: {epochs: 100, warmupEpochs: 0, optimizer: SGD, weightDecay: \"1\", learningRate: \"100\"}\n", args: []string{"--dataset", good}, wantCode: contract.ExitDiverged, want: []string{"diverged", "learningRate"}},
 		"other files in output":   {args: []string{"--dataset", good, "--output", good}, want: []string{"not empty"}},

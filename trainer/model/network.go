@@ -53,6 +53,14 @@ func (n *network) input(name string, shape ...int) *gorgonia.Node {
 	return gorgonia.NewTensor(n.g, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name))
 }
 
+// fail notes an error and gives no node.
+func (n *network) fail(format string, args ...any) *gorgonia.Node {
+	if n.err == nil {
+		n.err = fmt.Errorf(format, args...)
+	}
+	return nil
+}
+
 func (n *network) apply(o op.Operator, in ...*gorgonia.Node) *gorgonia.Node {
 	if n.err != nil {
 		return nil
@@ -131,52 +139,4 @@ func (n *network) running() []engine.Variable {
 		vars = append(vars, v)
 	}
 	return append(vars, n.constants...)
-}
-
-func (n *network) block(x *gorgonia.Node, name string, out, stride int, project bool) *gorgonia.Node {
-	y := n.activate(n.batchNorm(n.conv(x, name+".conv1", out, 3, stride), name+".bn1", 1, true))
-	y = n.batchNorm(n.conv(y, name+".conv2", out, 3, 1), name+".bn2", n.lastGamma(), true)
-	if project {
-		x = n.batchNorm(n.conv(x, name+".downsample.0", out, 1, stride), name+".downsample.1", 1, true)
-	}
-	return n.activate(n.apply(op.Add{}, y, x))
-}
-
-// encoder is f(·): images (N, 3, S, S) in [0, 1] to h (N, Features). CIFAR stem: a 3×3 convolution of
-// stride 1, no max pooling (paper appendix B.9).
-func (n *network) encoder(x *gorgonia.Node) *gorgonia.Node {
-	blocks, err := n.blocks()
-	if err != nil {
-		n.err = err
-		return nil
-	}
-	y := n.activate(n.batchNorm(n.conv(x, "conv1", n.channels(64), 3, 1), "bn1", 1, true))
-	in := n.channels(64)
-	for group, count := range blocks {
-		out := n.channels(64 << group)
-		for b := range count {
-			stride := 1
-			if b == 0 && group > 0 {
-				stride = 2
-			}
-			project := stride != 1 || in != out || (b == 0 && n.Shortcut == "GoogleResearch")
-			y = n.block(y, fmt.Sprintf("layer%d.%d", group+1, b), out, stride, project)
-			in = out
-		}
-	}
-	return n.apply(op.GlobalAveragePool{}, y)
-}
-
-// head is g(·), nonlinear: dense, batch norm, activation, dense, batch norm; the hidden layer is as
-// wide as h (paper section 2.1; google-research/simclr model_util.py projection_head).
-func (n *network) head(h *gorgonia.Node) *gorgonia.Node {
-	y := n.activate(n.batchNorm(n.dense(h, "projection.0", n.Features()), "projection.1", 1, true))
-	return n.batchNorm(n.dense(y, "projection.3", n.Dimension), "projection.4", 1, n.OutputShift)
-}
-
-// classifier is the linear layer fc: h (N, Features) to logits (N, classes).
-func (n *network) classifier(h *gorgonia.Node, classes int, init Init) *gorgonia.Node {
-	w := n.parameter("fc.weight", optimizer.SupervisedHead, init, classes, n.Features())
-	b := n.parameter("fc.bias", optimizer.Bias, constant(0), classes)
-	return n.apply(op.AddBias{}, n.apply(op.Dense{}, h, w), b)
 }

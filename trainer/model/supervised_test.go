@@ -133,7 +133,7 @@ func TestWhatAStepChanges(t *testing.T) {
 // A batch's running statistics move a tenth of the way to its own mean and unbiased variance.
 func TestRunningStatistics(t *testing.T) {
 	// what the first batch norm sees: conv1's result, for known weights a multiple of the images
-	r := newReference(t)
+	r := newReference(t, tiny)
 	const running = "bn1.running"
 	w := r.net.Variable("conv1.weight")
 	clear(w)

@@ -14,22 +14,12 @@ type Network struct {
 	Dimension         int    // of z
 	EncoderParameters int64
 	HeadParameters    int64
+	MultiplyAdds      int64 // of the encoder's forward pass of one image
 
-	imageSize   int
-	activations int64 // values that all convolutions give for one image
-	largest     int64 // values of the largest of them
+	imageSize int
+	kept      int64 // values of one image that the backward pass needs
+	largest   int64 // values of the largest layer for one image
 }
-
-// stem is the first convolution.
-type stem struct {
-	kernel, stride int
-	pool           bool // 3×3 max pooling of stride 2
-}
-
-var stems = map[string]stem{"CIFAR": {kernel: 3, stride: 1}}
-
-// blocks of the four groups (He et al. 2015, table 1).
-var blocks = map[int32][4]int{18: {2, 2, 2, 2}, 34: {3, 4, 6, 3}}
 
 // maxWidth keeps parameter counts and memory far from overflow; the paper's widest is 4.
 const maxWidth = 64
@@ -42,81 +32,64 @@ func describe(s *v1alpha1.SimCLRRunSpec) (Network, error) {
 	if int(64*width) < 1 || width > maxWidth {
 		return Network{}, contract.UserErrorf("InvalidSpec", "encoder.widthMultiplier %s; set it between \"0.015625\", which leaves one channel, and \"%d\"", s.Encoder.WidthMultiplier, maxWidth)
 	}
-	groups, ok := blocks[s.Encoder.Depth]
-	if !ok {
-		return Network{}, contract.UserErrorf("InvalidSpec", "encoder.depth %d; set it to 18 or 34", s.Encoder.Depth)
+	if _, ok := blocks[s.Encoder.Depth]; !ok {
+		return Network{}, contract.UserErrorf("InvalidSpec", "encoder.depth %d; set it to 18, 34, 50, 101, 152 or 200", s.Encoder.Depth)
 	}
-	first, ok := stems[s.Encoder.Stem]
-	if !ok {
-		return Network{}, contract.UserErrorf("InvalidSpec", "encoder.stem %q; set it to CIFAR", s.Encoder.Stem)
+	if stem := s.Encoder.Stem; stem != v1alpha1.StemCIFAR && stem != v1alpha1.StemImageNet {
+		return Network{}, contract.UserErrorf("InvalidSpec", "encoder.stem %q; set it to CIFAR or ImageNet", stem)
 	}
 	if s.Dataset.ImageSize == nil {
 		return Network{}, unresolved("dataset.imageSize")
 	}
-	n := resnet(groups, width, first, s.Encoder.Shortcut == "GoogleResearch", int(*s.Dataset.ImageSize))
+	n := architecture{
+		depth: s.Encoder.Depth, width: width, imageNet: s.Encoder.Stem == v1alpha1.StemImageNet,
+		projected: s.Encoder.Shortcut == "GoogleResearch", imageSize: int(*s.Dataset.ImageSize),
+	}.network()
 	n.Name = "ResNet-" + strconv.Itoa(int(s.Encoder.Depth)) + " (" + string(s.Encoder.WidthMultiplier) + "×)"
-	n.Dimension = int(s.ProjectionHead.Dimension)
-	n.HeadParameters = head(int64(n.Features), int64(n.Dimension), s.ProjectionHead.OutputNormalization == "ScaleAndShift")
-	return n, nil
+	err = n.addHead(s.ProjectionHead)
+	return n, err
 }
 
-// resnet counts a ResNet of basic blocks without its classifier. projected: a projection shortcut in the
-// first block of every group (google-research/simclr resnet.py).
-func resnet(groups [4]int, width float64, first stem, projected bool, imageSize int) Network {
-	n := Network{imageSize: imageSize}
-	channels := func(base int) int64 { return int64(float64(base) * width) }
-	size := int64(imageSize)
-	conv := func(in, out, kernel, stride int64) {
-		size = (size + stride - 1) / stride
-		n.EncoderParameters += in*out*kernel*kernel + 2*out // with its batch norm's γ and β
-		n.activations += out * size * size
-		n.largest = max(n.largest, out*size*size)
-	}
-	in := channels(64)
-	conv(3, in, int64(first.kernel), int64(first.stride))
-	if first.pool {
-		size = (size + 1) / 2
-	}
-	for group, count := range groups {
-		out := channels(64 << group)
-		for b := range count {
-			stride := int64(1)
-			if b == 0 && group > 0 {
-				stride = 2
-			}
-			conv(in, out, 3, stride)
-			conv(out, out, 3, 1)
-			if stride != 1 || in != out || (b == 0 && projected) {
-				conv(in, out, 1, 1) // its image is already strided
-			}
-			in = out
+// addHead counts the projection head: layers of dense and batch norm.
+func (n *Network) addHead(h v1alpha1.ProjectionHeadSpec) error {
+	n.Dimension = int(h.Dimension)
+	features, dimension := int64(n.Features), int64(h.Dimension)
+	hidden := int64(h.Layers) - 1
+	switch h.Type {
+	case v1alpha1.HeadNone:
+		n.Dimension = n.Features
+		return nil
+	case v1alpha1.HeadLinear:
+		hidden = 0
+	case v1alpha1.HeadNonLinear:
+		if h.Layers != 2 && h.Layers != 3 {
+			return contract.UserErrorf("InvalidSpec", "projectionHead.layers %d; set it to 2 or 3", h.Layers)
 		}
+	default:
+		return contract.UserErrorf("InvalidSpec", "projectionHead.type %q; set it to NonLinear, Linear or None", h.Type)
 	}
-	n.Features = int(in)
-	return n
+	n.HeadParameters = hidden*n.hiddenLayer() + features*dimension + dimension
+	if h.OutputNormalization == "ScaleAndShift" {
+		n.HeadParameters += dimension
+	}
+	return nil
 }
 
-// head: dense and batch norm as wide as h, dense and batch norm to z; shift: the last one has β.
-func head(features, dimension int64, shift bool) int64 {
-	n := features*features + 2*features + features*dimension + dimension
-	if shift {
-		n += dimension
-	}
-	return n
-}
+// hiddenLayer of a head, as wide as h: dense, and batch norm with γ and β.
+func (n *Network) hiddenLayer() int64 { return int64(n.Features) * int64(n.Features+2) }
 
 // classifier's parameters: weights and biases.
 func (n Network) classifier(classes int) int64 { return int64(n.Features+1) * int64(classes) }
 
 const float32Bytes = 4
 
-// step estimates a training step's memory: weights, gradients, momenta and their next values; for each
-// view the pixels, and of each convolution what it gave and what batch norm made of it, which the
-// backward pass needs; and the gradients that live at once.
+// step estimates a training step's memory: weights and their next values, gradients as they are computed and
+// as they are fed to the update, momenta and their next values; for each view the pixels, what the backward
+// pass needs, and the gradients that live at once.
 func (n Network) step(all, trained, views int64) (fixed, perImage int64) {
-	fixed = float32Bytes * (2*all + 3*trained)
+	fixed = float32Bytes * (2*all + 4*trained)
 	pixels := 3 * int64(n.imageSize) * int64(n.imageSize)
-	return fixed, float32Bytes * views * (pixels + 2*n.activations + 6*n.largest)
+	return fixed, float32Bytes * views * (pixels + n.kept + 6*n.largest)
 }
 
 // inference needs only the tensors that live at once.

@@ -20,7 +20,7 @@ func yardstick() *v1alpha1.SimCLRRun {
 	r.Spec = v1alpha1.SimCLRRunSpec{
 		Dataset:        v1alpha1.DatasetSpec{ImageSize: new(int32(32))},
 		Encoder:        v1alpha1.EncoderSpec{Depth: 18, WidthMultiplier: "0.25", Stem: "CIFAR", Shortcut: "Torchvision"},
-		ProjectionHead: v1alpha1.ProjectionHeadSpec{Dimension: 128, OutputNormalization: "ScaleAndShift"},
+		ProjectionHead: v1alpha1.ProjectionHeadSpec{Type: "NonLinear", Layers: 2, Dimension: 128, OutputNormalization: "ScaleAndShift"},
 		BatchSize:      256,
 		Pretraining:    v1alpha1.PretrainingSpec{Epochs: new(int32(10)), WarmupEpochs: new(int32(1)), LearningRate: new(v1alpha1.Decimal("1")), LearningRateScaling: "None"},
 		KNN:            v1alpha1.KNNSpec{Mode: v1alpha1.Enabled},
@@ -40,7 +40,8 @@ func cifar() Facts {
 }
 
 // encoder of width 0.25: 464 + 9,344 + 33,088 + 131,712 + 525,568; head 128·128 + 2·128 + 128·128 + 2·128.
-const yardstickEncoder, yardstickHead = 700_176, 33_280
+// Multiply-adds: the stem's, layer 1's, and the same for each of the others.
+const yardstickEncoder, yardstickHead, yardstickMultiplyAdds = 700_176, 33_280, 442_368 + 9_437_184 + 3*8_388_608
 
 func TestNew(t *testing.T) {
 	got, err := New(yardstick(), cifar())
@@ -49,7 +50,7 @@ func TestNew(t *testing.T) {
 	}
 	want := &Plan{
 		Run: "yardstick", ImageSize: 32,
-		Network: Network{Name: "ResNet-18 (0.25×)", Features: 128, Dimension: 128, EncoderParameters: yardstickEncoder, HeadParameters: yardstickHead},
+		Network: Network{Name: "ResNet-18 (0.25×)", Features: 128, Dimension: 128, EncoderParameters: yardstickEncoder, HeadParameters: yardstickHead, MultiplyAdds: yardstickMultiplyAdds},
 		Stages: []Stage{
 			{Name: "pretrain", Kind: Pretraining, Images: 10_000, Batch: 256, MicroBatch: 256, Epochs: 10, StepsPerEpoch: 39, TotalSteps: 390, WarmupSteps: 39, PeakLearningRate: 1, Parameters: yardstickEncoder + yardstickHead},
 			{Name: "linear-eval", Kind: LinearLBFGS, Images: 10_000, TotalSteps: 300, Parameters: 1290},
@@ -151,7 +152,9 @@ func TestUserErrors(t *testing.T) {
 		"less than a channel":                {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "0.01" }, "encoder.widthMultiplier 0.01"},
 		"absurdly wide":                      {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "1e6" }, "encoder.widthMultiplier 1e6"},
 		"a depth of no ResNet":               {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Depth = 20 }, "encoder.depth 20"},
-		"a stem that is not there":           {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Stem = "ImageNet" }, "encoder.stem"},
+		"a stem that is not there":           {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Stem = "MNIST" }, `encoder.stem "MNIST"; set it to CIFAR or ImageNet`},
+		"a head that is not there":           {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.ProjectionHead.Type = "Deep" }, `projectionHead.type "Deep"; set it to NonLinear, Linear or None`},
+		"a head of four layers":              {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.ProjectionHead.Layers = 4 }, "projectionHead.layers 4; set it to 2 or 3"},
 		"more labels than all":               {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Finetuning[0].LabelFraction = "1.5" }, "finetuning[one-percent].labelFraction 1.5"},
 		"no learning rate":                   {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.LearningRate = new(v1alpha1.Decimal("0")) }, "pretraining.learningRate"},
 		"an absurd step": {func(s *v1alpha1.SimCLRRunSpec, f *Facts) {
@@ -235,14 +238,14 @@ func TestString(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `yardstick: ResNet-18 (0.25×) on 32×32 pixels; encoder 700,176 parameters, h 128; projection head 33,280 parameters, z 128
+	want := `yardstick: ResNet-18 (0.25×) on 32×32 pixels; encoder 700,176 parameters, 35.0 M multiply-adds an image, h 128; projection head 33,280 parameters, z 128
 
 STAGE        KIND         IMAGES  BATCH  EPOCHS  STEPS              WARMUP  PEAK RATE  PARAMETERS  MEMORY
-pretrain     Pretraining  10,000  256    10      390 (39 an epoch)  39      1          733,456     about 839 MiB
+pretrain     Pretraining  10,000  256    10      390 (39 an epoch)  39      1          733,456     about 842 MiB
 linear-eval  LinearLBFGS  10,000  -      -       at most 300        -       -          1,290       about 21 MiB
-one-percent  Finetuning   100     100    60      60 (1 an epoch)    -       0.01953    701,466     about 170 MiB
+one-percent  Finetuning   100     100    60      60 (1 an epoch)    -       0.01953    701,466     about 172 MiB
 
-A step of pretrain needs about 839 MiB at once (as set), 443 MiB in micro-batches of 128, 244 MiB in micro-batches of 64, 144 MiB in micro-batches of 32, 94 MiB in micro-batches of 16 (pretraining.microBatchSize).
+A step of pretrain needs about 842 MiB at once (as set), 446 MiB in micro-batches of 128, 246 MiB in micro-batches of 64, 147 MiB in micro-batches of 32, 97 MiB in micro-batches of 16 (pretraining.microBatchSize).
 
 one-percent uses 100 labels, 10 of each of 10 classes.
 `

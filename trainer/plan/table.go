@@ -12,8 +12,8 @@ import (
 func (p *Plan) String() string {
 	var b strings.Builder
 	n := p.Network
-	fmt.Fprintf(&b, "%s: %s on %d×%d pixels; encoder %s parameters, h %d; projection head %s parameters, z %d\n\n",
-		p.Run, n.Name, p.ImageSize, p.ImageSize, thousands(n.EncoderParameters), n.Features, thousands(n.HeadParameters), n.Dimension)
+	fmt.Fprintf(&b, "%s: %s on %d×%d pixels; encoder %s parameters, %s multiply-adds an image, h %d; projection head %s parameters, z %d\n\n",
+		p.Run, n.Name, p.ImageSize, p.ImageSize, thousands(n.EncoderParameters), scaledUnit(n.MultiplyAdds), n.Features, thousands(n.HeadParameters), n.Dimension)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "STAGE\tKIND\tIMAGES\tBATCH\tEPOCHS\tSTEPS\tWARMUP\tPEAK RATE\tPARAMETERS\tMEMORY")
 	for _, s := range p.Stages {
@@ -91,4 +91,12 @@ func thousands(n int64) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// scaledUnit is a number in millions or billions: 35.0 M, 4.09 G.
+func scaledUnit(n int64) string {
+	if n >= 1e9 {
+		return fmt.Sprintf("%.2f G", float64(n)/1e9)
+	}
+	return fmt.Sprintf("%.1f M", float64(n)/1e6)
 }

@@ -82,32 +82,40 @@ func cosine(a, b engine.Tensor) float64 {
 
 func TestWholeStepAgainstInterpreter(t *testing.T) {
 	e := newEngine(t)
-	for name, tc := range map[string]struct {
-		smooth bool
-		width  float64
-	}{"smooth": {true, 0.25}, "ReLU": {false, 0.25}, "odd width": {true, 0.1}} {
+	for name, change := range map[string]func(c *model.Config){
+		"smooth":          func(*model.Config) {},
+		"ReLU":            func(c *model.Config) { c.Smooth = false },
+		"odd width":       func(c *model.Config) { c.Width = 0.1 },
+		"ImageNet stem":   func(c *model.Config) { c.Stem, c.ImageSize = "ImageNet", 32 },
+		"bottlenecks":     func(c *model.Config) { c.Depth, c.Stem, c.ImageSize = 50, "ImageNet", 40 },
+		"odd bottlenecks": func(c *model.Config) { c.Depth, c.Width, c.Shortcut = 50, 0.1, "GoogleResearch" },
+		"deeper head":     func(c *model.Config) { c.HeadLayers, c.OutputShift = 3, false },
+		"linear head":     func(c *model.Config) { c.Head = "Linear" },
+		"no head":         func(c *model.Config) { c.Head, c.Dimension = "None", c.Features() },
+	} {
 		t.Run(name, func(t *testing.T) {
-			c := model.Config{Depth: 18, Width: tc.width, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: 16, Dimension: 32, OutputShift: true, Smooth: tc.smooth}
+			c := model.Config{Depth: 18, Width: 0.25, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: 16, Dimension: 32, OutputShift: true, Smooth: true}
+			change(&c)
 			o := optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4}
 			ours, reference := newStepper(t, e, c, 4, o), newStepper(t, interp.Engine{}, c, 4, o)
-			views := randomViews(4, 16)
+			views := randomViews(4, c.ImageSize)
 			z, loss, grads := ours.step(views, 0.5)
 			wantZ, wantLoss, wantGrads := reference.step(views, 0.5)
 			if d := max(difference(z, wantZ), difference(loss, wantLoss)); !(d < 1e-4) {
 				t.Errorf("z or loss differ by %.1e", d)
 			}
 			for i, p := range ours.p.Parameters {
-				if d := difference(grads[i], wantGrads[i]); tc.smooth && !(d < 1e-4) {
+				if d := difference(grads[i], wantGrads[i]); c.Smooth && !(d < 1e-4) {
 					t.Errorf("gradient of %s differs by %.1e of its largest value", p.Name, d)
 				}
-				if c := cosine(grads[i], wantGrads[i]); !(c >= 0.999) {
-					t.Errorf("gradient of %s has cosine %.5f", p.Name, c)
+				if got := cosine(grads[i], wantGrads[i]); !(got >= 0.999) {
+					t.Errorf("gradient of %s has cosine %.5f", p.Name, got)
 				}
 			}
 			for _, v := range ours.p.Variables {
 				got, _ := ours.net.Get(v.Name)
 				want, _ := reference.net.Get(v.Name)
-				if d := difference(got, want); tc.smooth && !(d < 2e-4) {
+				if d := difference(got, want); c.Smooth && !(d < 2e-4) {
 					t.Errorf("%s after the update differs by %.1e", v.Name, d)
 				}
 			}

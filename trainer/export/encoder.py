@@ -1,0 +1,79 @@
+"""The encoder as a PyTorch module, built as config.json says, with the weights of model.safetensors.
+
+    from encoder import load
+    h = load()(images)  # images (N, 3, S, S) in [0, 1], not normalised
+
+It needs torch and safetensors alone. Parameters have torchvision's names."""
+import json
+import pathlib
+
+from torch import nn
+
+BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3), 200: (3, 24, 36, 3)}
+
+
+def conv(inputs, outputs, size, stride=1):
+    return nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
+
+
+class Block(nn.Module):
+    """A basic block (depth 18 and 34) or a bottleneck with its stride on the 3×3 convolution."""
+
+    def __init__(self, inputs, inner, outputs, stride, bottleneck, project):
+        super().__init__()
+        self.relu = nn.ReLU()
+        if bottleneck:
+            shapes = ((inputs, inner, 1, 1), (inner, inner, 3, stride), (inner, outputs, 1, 1))
+        else:
+            shapes = ((inputs, inner, 3, stride), (inner, outputs, 3, 1))
+        self.layers = len(shapes)
+        for i, shape in enumerate(shapes, 1):
+            setattr(self, f"conv{i}", conv(*shape))
+            setattr(self, f"bn{i}", nn.BatchNorm2d(shape[1]))
+        self.downsample = nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs)) if project else None
+
+    def forward(self, x):
+        y = x
+        for i in range(1, self.layers + 1):
+            y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y))
+            if i < self.layers:
+                y = self.relu(y)
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class Encoder(nn.Module):
+    """Images (N, 3, S, S) to features (N, D)."""
+
+    def __init__(self, depth, width_multiplier, stem, shortcut):
+        super().__init__()
+        bottleneck = depth >= 50
+        channels = [int(base * float(width_multiplier)) for base in (64, 128, 256, 512)]
+        self.conv1 = conv(3, channels[0], 3) if stem == "CIFAR" else conv(3, channels[0], 7, 2)
+        self.bn1, self.relu = nn.BatchNorm2d(channels[0]), nn.ReLU()
+        self.maxpool = nn.Identity() if stem == "CIFAR" else nn.MaxPool2d(3, 2, 1)
+        inputs = channels[0]
+        for group, (inner, count) in enumerate(zip(channels, BLOCKS[depth])):
+            outputs, blocks = inner * (4 if bottleneck else 1), []
+            for i in range(count):
+                stride = 2 if i == 0 and group > 0 else 1
+                project = stride > 1 or inputs != outputs or i == 0 and shortcut == "GoogleResearch"
+                blocks.append(Block(inputs, inner, outputs, stride, bottleneck, project))
+                inputs = outputs
+            setattr(self, f"layer{group + 1}", nn.Sequential(*blocks))
+
+    def forward(self, x):
+        x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
+        for group in (self.layer1, self.layer2, self.layer3, self.layer4):
+            x = group(x)
+        return x.mean((2, 3))
+
+
+def load(directory=None):
+    """The encoder of a directory, by default this file's, in inference mode."""
+    from safetensors.torch import load_file
+
+    directory = pathlib.Path(directory or __file__).resolve()
+    directory = directory.parent if directory.is_file() else directory
+    encoder = Encoder(**json.loads((directory / "config.json").read_text())["simclr"])
+    encoder.load_state_dict(load_file(directory / "model.safetensors"))  # strict: every name and shape fits
+    return encoder.eval()
