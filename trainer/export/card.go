@@ -4,58 +4,81 @@ import (
 	_ "embed"
 	"fmt"
 	"strings"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
-// loadSnippet loads the encoder in PyTorch. timm and torchvision have neither this stem nor free widths,
-// so that it builds the network from torchvision's blocks.
-const loadSnippet = `import torch, torchvision
-from safetensors.torch import load_file
-from torch import nn
-from torchvision.models.resnet import BasicBlock
-
-class Encoder(torchvision.models.ResNet):
-    def __init__(self, blocks=%s, width=%s):
-        super().__init__(BasicBlock, blocks)
-        c = lambda channels: int(channels * width)
-        self.inplanes = c(64)
-        self.conv1 = nn.Conv2d(3, c(64), 3, 1, 1, bias=False)
-        self.bn1 = nn.BatchNorm2d(c(64))
-        self.maxpool = self.fc = nn.Identity()
-        self.layer1 = self._make_layer(BasicBlock, c(64), blocks[0])
-        self.layer2 = self._make_layer(BasicBlock, c(128), blocks[1], stride=2)
-        self.layer3 = self._make_layer(BasicBlock, c(256), blocks[2], stride=2)
-        self.layer4 = self._make_layer(BasicBlock, c(512), blocks[3], stride=2)
-%s
-encoder = Encoder().eval()
-encoder.load_state_dict(load_file("model.safetensors"))  # strict: every name and shape fits
-h = encoder(torch.rand(1, 3, %d, %d))  # (1, %d)
-`
-
-const projected = `        self.layer1[0].downsample = nn.Sequential(nn.Conv2d(c(64), c(64), 1, bias=False), nn.BatchNorm2d(c(64)))
-`
+// module is encoder.py, which builds the encoder in PyTorch from config.json.
+//
+//go:embed encoder.py
+var module []byte
 
 //go:embed card.md
 var cardText string
 
+// Ways to load an encoder, for the card.
+const (
+	loadTorchvision = `%s is torchvision's and timm's resnet%d, so that both load it strictly:
+
+` + "```python" + `
+import timm, torch, torchvision
+from safetensors.torch import load_file
+
+encoder = torchvision.models.resnet%d()
+encoder.fc = torch.nn.Identity()
+encoder.load_state_dict(load_file("model.safetensors"))
+# or
+encoder = timm.create_model("local-dir:.", pretrained=True)
+` + "```" + `
+
+encoder.py builds the same without either:
+`
+	loadModule = `%s is not torchvision's or timm's resnet%d: %s. Their constructors do not load it; encoder.py does, strictly, and
+needs torch and safetensors alone:
+`
+)
+
+// published says whether torchvision and timm have this network under its depth's name.
+func (e Encoder) published() bool { return len(e.differences()) == 0 }
+
+// differences from torchvision's network of this depth.
+func (e Encoder) differences() []string {
+	var all []string
+	if e.Stem != v1alpha1.StemImageNet {
+		all = append(all, "its stem is a 3×3 convolution of stride 1 without max pooling")
+	}
+	if !sameNumber(e.Width, "1") {
+		all = append(all, "every channel count, the stem's and the bottlenecks' included, is multiplied by "+string(e.Width))
+	}
+	if e.Shortcut == "GoogleResearch" && e.Depth < 50 {
+		all = append(all, "the first group has a projection shortcut")
+	}
+	return all
+}
+
+var stemText = map[string]string{
+	v1alpha1.StemCIFAR:    "3×3 convolution of stride 1, no max pooling",
+	v1alpha1.StemImageNet: "7×7 convolution of stride 2, 3×3 max pooling of stride 2",
+}
+
 // card is README.md, the model card.
 func (e Encoder) card(s Source) string {
-	blocks, extra := "(2, 2, 2, 2)", ""
-	if e.Depth == 34 {
-		blocks = "(3, 4, 6, 3)"
-	}
-	if e.Shortcut == "GoogleResearch" {
-		extra = projected
+	name := fmt.Sprintf("ResNet-%d (%s×)", e.Depth, e.Width)
+	load := fmt.Sprintf(loadTorchvision, name, e.Depth, e.Depth)
+	if d := e.differences(); len(d) > 0 {
+		load = fmt.Sprintf(loadModule, name, e.Depth, strings.Join(d, "; "))
 	}
 	return strings.NewReplacer(
+		"{name}", name,
 		"{depth}", fmt.Sprint(e.Depth),
 		"{width}", string(e.Width),
-		"{stem}", e.Stem,
+		"{stem}", e.Stem+": "+stemText[e.Stem],
 		"{shortcut}", e.Shortcut,
 		"{size}", fmt.Sprint(e.ImageSize),
 		"{features}", fmt.Sprint(e.Features),
 		"{run}", s.Run,
 		"{hash}", s.ConfigHash,
 		"{step}", fmt.Sprint(s.Step),
-		"{snippet}", fmt.Sprintf(loadSnippet, blocks, e.Width, extra, e.ImageSize, e.ImageSize, e.Features),
+		"{load}", load,
 	).Replace(cardText)
 }

@@ -36,6 +36,7 @@ const (
 	ModelFile    = "model.safetensors"
 	ConfigFile   = "config.json"
 	CardFile     = "README.md"
+	ModuleFile   = "encoder.py"
 	ManifestFile = "manifest.json"
 )
 

@@ -66,7 +66,7 @@ func TestReadGivesWhatWasWritten(t *testing.T) {
 func TestWritesAreEqual(t *testing.T) {
 	a, sumA := write(t, small())
 	b, sumB := write(t, small())
-	for _, name := range []string{ModelFile, ConfigFile, CardFile, ManifestFile} {
+	for _, name := range []string{ModelFile, ConfigFile, CardFile, ModuleFile, ManifestFile} {
 		if file(t, a, name) != file(t, b, name) {
 			t.Errorf("two writes of %s differ", name)
 		}
@@ -90,7 +90,7 @@ func TestConfigIsTimmsLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]any{
-		"architecture": "resnet18", "num_classes": 0., "num_features": 128., "global_pool": "avg",
+		"architecture": "simclr_resnet18", "num_classes": 0., "num_features": 128., "global_pool": "avg",
 		"pretrained_cfg": map[string]any{
 			"input_size": []any{3., 32., 32.}, "interpolation": "bicubic", "crop_pct": 1., "num_classes": 0.,
 			"mean": []any{0., 0., 0.}, "std": []any{1., 1., 1.}, "first_conv": "conv1", "classifier": "fc",
@@ -102,20 +102,42 @@ func TestConfigIsTimmsLayout(t *testing.T) {
 	}
 }
 
-func TestCardIsFilledIn(t *testing.T) {
-	e := small()
-	e.Depth, e.Shortcut = 34, "GoogleResearch"
-	dir, _ := write(t, e)
-	card := file(t, dir, CardFile)
-	for _, want := range []string{"ResNet-34 (0.25×)", "blocks=(3, 4, 6, 3), width=0.25", "layer1[0].downsample", "yardstick, abc", "torch.rand(1, 3, 32, 32))  # (1, 128)"} {
-		if !strings.Contains(card, want) {
-			t.Errorf("the card lacks %q", want)
-		}
-	}
-	for _, left := range []string{"{depth}", "{snippet}", "%!"} {
-		if strings.Contains(card, left) {
-			t.Errorf("the card has %q", left)
-		}
+// timm and torchvision have the network under config.json's architecture, or have none of that name.
+func TestCardAndArchitecture(t *testing.T) {
+	const loads = "so that both load it strictly"
+	for name, tc := range map[string]struct {
+		change       func(*Encoder)
+		architecture string
+		want         []string
+	}{
+		"torchvision's": {func(e *Encoder) { e.Depth, e.Width, e.Stem = 50, "1", "ImageNet" }, "resnet50",
+			[]string{"ResNet-50 (1×)", loads, "torchvision.models.resnet50()", "7×7 convolution"}},
+		"bottlenecks' shortcuts are one": {func(e *Encoder) { e.Depth, e.Width, e.Stem, e.Shortcut = 152, "1.0", "ImageNet", "GoogleResearch" }, "resnet152",
+			[]string{loads, "torchvision.models.resnet152()"}},
+		"Google's shortcuts": {func(e *Encoder) { e.Depth, e.Width, e.Stem, e.Shortcut = 34, "1", "ImageNet", "GoogleResearch" }, "simclr_resnet34",
+			[]string{"not torchvision's or timm's resnet34: the first group has a projection shortcut."}},
+		"CIFAR's stem, narrow": {func(*Encoder) {}, "simclr_resnet18",
+			[]string{"ResNet-18 (0.25×)", "without max pooling; every channel count", "multiplied by 0.25", "yardstick, abc", "torch.rand(1, 3, 32, 32))  # (1, 128)"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := small()
+			tc.change(&e)
+			dir, _ := write(t, e)
+			card := file(t, dir, CardFile)
+			for _, want := range tc.want {
+				if !strings.Contains(card, want) {
+					t.Errorf("the card lacks %q:\n%s", want, card)
+				}
+			}
+			for _, left := range []string{"{depth}", "{load}", "%!"} {
+				if strings.Contains(card, left) {
+					t.Errorf("the card has %q", left)
+				}
+			}
+			if want := `"architecture": "` + tc.architecture + `"`; !strings.Contains(file(t, dir, ConfigFile), want) {
+				t.Errorf("config.json lacks %s", want)
+			}
+		})
 	}
 }
 
@@ -229,7 +251,7 @@ func TestWriteCleansUp(t *testing.T) {
 	for _, e := range entries {
 		got = append(got, e.Name())
 	}
-	if d := cmp.Diff([]string{".tmp-thesis", CardFile, ConfigFile, ManifestFile, ModelFile, "notes"}, got); d != "" {
+	if d := cmp.Diff([]string{".tmp-thesis", CardFile, ConfigFile, ModuleFile, ManifestFile, ModelFile, "notes"}, got); d != "" {
 		t.Error(d)
 	}
 }

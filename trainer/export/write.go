@@ -57,8 +57,12 @@ func (e Encoder) config() config {
 	if e.ImageSize <= 32 {
 		crop = 1
 	}
+	name := "resnet" + strconv.Itoa(e.Depth)
+	if !e.published() {
+		name = "simclr_" + name // timm says that it does not know it, rather than that shapes differ
+	}
 	return config{
-		Architecture: "resnet" + strconv.Itoa(e.Depth), NumFeatures: e.Features, GlobalPool: "avg",
+		Architecture: name, NumFeatures: e.Features, GlobalPool: "avg",
 		PretrainedCfg: pretrainedCfg{
 			InputSize: [3]int{3, e.ImageSize, e.ImageSize}, Interpolation: "bicubic", CropPct: crop,
 			Std: [3]float64{1, 1, 1}, FirstConv: "conv1", Classifier: "fc",
@@ -79,7 +83,7 @@ func Write(dir string, e Encoder, s Source) (sum string, err error) {
 	if err != nil {
 		return "", err
 	}
-	if err := checkpoint.CleanFiles(dir, ModelFile, ConfigFile, CardFile, ManifestFile); err != nil {
+	if err := checkpoint.CleanFiles(dir, ModelFile, ConfigFile, CardFile, ModuleFile, ManifestFile); err != nil {
 		return "", err
 	}
 	m := manifest{SchemaVersion: 1, Run: s.Run, ConfigHash: s.ConfigHash, Step: s.Step, SHA256: map[string]string{}}
@@ -90,6 +94,7 @@ func Write(dir string, e Encoder, s Source) (sum string, err error) {
 		{ModelFile, model.Bytes()},
 		{ConfigFile, append(cfg, '\n')},
 		{CardFile, []byte(e.card(s))},
+		{ModuleFile, module},
 	} {
 		h := sha256.Sum256(f.data)
 		m.SHA256[f.name] = hex.EncodeToString(h[:])
