@@ -167,9 +167,10 @@ type PretrainingSpec struct {
 	// +kubebuilder:validation:XValidation:rule="double(self) <= 1.0",message="pretraining.weightDecay: must be between 0 and 1"
 	WeightDecay *Decimal `json:"weightDecay,omitempty"`
 
-	// precision of the pretraining step. FP32: IEEE 754 single precision. BF16: convolutions multiply bfloat16
-	// and sum in FP32, and activations between them are bfloat16; weights, their gradients, momenta, batch norm's
-	// statistics, the projection head and the loss stay FP32. On a CPU, BF16 needs AVX-512. Default: FP32.
+	// precision of the pretraining step. FP32: IEEE 754 single precision. BF16: activations are kept as bfloat16
+	// and convolutions multiply them as such, or in FP32 where that is faster, and sum in FP32; weights, their
+	// gradients, momenta, batch norm's statistics, the projection head and the loss stay FP32. On a CPU, BF16
+	// needs AVX-512. Default: FP32.
 	// +optional
 	// +kubebuilder:default=FP32
 	// +kubebuilder:validation:Enum=FP32;BF16

@@ -53,8 +53,8 @@ type Segment struct {
 	Updates bool
 }
 
-// Precision is what a program's convolutions multiply, and what activations are kept in between. Parameters,
-// their gradients, statistics, dense layers and the loss are always float32.
+// Precision is what a program's activations are kept in, and the least that its convolutions multiply. Parameters,
+// their gradients, statistics, dense layers, sums and the loss are always float32.
 type Precision int
 
 // The precisions.

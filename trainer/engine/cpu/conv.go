@@ -18,46 +18,26 @@ import (
 // convKey says which primitive computes a convolution; src and dst are layouts as conv_new takes them.
 type convKey struct {
 	n, c, h, w, o, k, stride, pad, src, dst int
-	half, winograd                          bool
+	half                                    bool
+	by                                      algorithm
+}
+
+func (k *convKey) shape() C.conv_shape {
+	c := func(i int) C.int { return C.int(i) }
+	return C.conv_shape{c(k.n), c(k.c), c(k.h), c(k.w), c(k.o), c(k.k), c(k.stride), c(k.pad), c(k.src), c(k.dst),
+		c(flag(k.half)), c(flag(k.by == winogradOfOneDNN))}
 }
 
 func (l *lowering) primitive(k convKey) (unsafe.Pointer, error) {
 	if p, ok := l.x.convs[k]; ok {
 		return p, nil
 	}
-	c := func(i int) C.int { return C.int(i) }
-	p := C.conv_new(C.conv_shape{c(k.n), c(k.c), c(k.h), c(k.w), c(k.o), c(k.k), c(k.stride), c(k.pad), c(k.src), c(k.dst),
-		c(flag(k.half)), c(flag(k.winograd))})
+	p := C.conv_new(k.shape())
 	if p == nil {
 		return nil, lastError()
 	}
 	l.x.convs[k] = p
 	return p, nil
-}
-
-// span of channel counts, from and below; 0 is no bound.
-type span struct{ from, below int }
-
-func (s span) has(c int) bool { return c >= s.from && (s.below == 0 || c < s.below) }
-
-// Winograd's algorithm (Lavin and Gray 2016, arXiv 1509.09308: F(4×4, 3×3), which multiplies a quarter as often)
-// is faster than the direct one for these channel counts, by direction; measured, see docs/performance.md.
-// oneDNN has it in FP32 only: in a program of BF16 it is faster for few, and as it is the more exact one too, used
-// for them.
-var (
-	winogradFP32 = map[C.int]span{C.FORWARD: {from: 32}, C.BACKWARD_DATA: {from: 32}, C.BACKWARD_WEIGHTS: {from: 64}}
-	winogradBF16 = map[C.int]span{C.FORWARD: {256, 512}, C.BACKWARD_DATA: {256, 512}, C.BACKWARD_WEIGHTS: {from: 256}}
-)
-
-// choose takes Winograd's algorithm for one direction where it applies and is faster.
-func (k *convKey) choose(direction C.int) {
-	faster := winogradFP32
-	if k.half {
-		faster = winogradBF16
-	}
-	if k.k == 3 && k.stride == 1 && k.src == 16 && k.dst == 16 && faster[direction].has(min(k.c, k.o)) {
-		k.winograd, k.half = true, false
-	}
 }
 
 func preferred(channels int) int { return int(C.preferred_block(C.int(channels))) }
@@ -140,24 +120,40 @@ var directions = map[C.int]string{
 
 // pass lowers one direction of a convolution.
 func (l *lowering) pass(direction C.int, key convKey, v convOperands) error {
+	var weights, scratch C.long
+	if key.by == winograd {
+		l.winograd(direction, key.shape(), v)
+		return nil
+	}
 	p, err := l.primitive(key)
 	if err != nil {
 		return err
 	}
-	var weights, scratch C.long
 	if err := status(C.conv_prepare(p, direction, &weights, &scratch)); err != nil {
 		return err
 	}
-	l.weights, l.scratch = max(l.weights, int(weights)/4+1), max(l.scratch, int(scratch)/4+1)
-	out, x := map[C.int]*value{C.FORWARD: v.y, C.BACKWARD_DATA: v.x, C.BACKWARD_WEIGHTS: v.w}[direction], l.x
-	l.emit(directions[direction], v.in, []*value{out}, func() error {
-		var w, dw *C.float
-		if direction == C.BACKWARD_WEIGHTS {
-			dw = v.w.c()
-		} else {
-			w = v.w.c()
-		}
+	l.room(weights, scratch)
+	x := l.x
+	l.emit(directions[direction], v.in, []*value{v.out(direction)}, func() error {
+		w, dw := v.weights(direction)
 		return status(C.conv_run(p, direction, v.x.p(), w, v.y.p(), dw, x.weights.p, x.scratch.p))
 	})
 	return nil
+}
+
+// room is memory that a convolution needs besides its operands, in bytes.
+func (l *lowering) room(weights, scratch C.long) {
+	l.weights, l.scratch = max(l.weights, int(weights)/4+1), max(l.scratch, int(scratch)/4+1)
+}
+
+func (v *convOperands) out(direction C.int) *value {
+	return map[C.int]*value{C.FORWARD: v.y, C.BACKWARD_DATA: v.x, C.BACKWARD_WEIGHTS: v.w}[direction]
+}
+
+// weights that are read, or written.
+func (v *convOperands) weights(direction C.int) (w, dw *C.float) {
+	if direction == C.BACKWARD_WEIGHTS {
+		return nil, v.w.c()
+	}
+	return v.w.c(), nil
 }

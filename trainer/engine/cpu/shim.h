@@ -37,6 +37,11 @@ void conv_free(void *conv);
 int conv_prepare(void *conv, int pass, long *weights, long *scratch);
 int conv_run(void *conv, int pass, const void *x, const float *w, const void *y, float *dw, void *weights, void *scratch);
 
+// 3×3 convolutions of stride 1 and pad 1 between blocks of 16 channels by Winograd's algorithm; as conv_prepare and
+// conv_run
+void winograd_room(conv_shape s, int direction, long *weights, long *scratch);
+void winograd_run(conv_shape s, int direction, const void *x, const float *w, const void *y, float *dw, void *weights, void *scratch);
+
 // matrices, row-major: c (m, n) = a·b + beta·c; ta and tb transpose
 int gemm(int ta, int tb, long m, long n, long k, const float *a, const float *b, float beta, float *c);
 
