@@ -26,7 +26,7 @@ type lowering struct {
 }
 
 func compile(e *Engine, p engine.Program) (*executable, error) {
-	x := &executable{e: e, p: p, variables: map[string]variable{}, convs: map[convKey]unsafe.Pointer{}}
+	x := &executable{e: e, p: p, variables: map[string]variable{}, own: map[*value]*buffer{}, convs: map[convKey]unsafe.Pointer{}}
 	l := &lowering{x: x, g: p.Graph, values: map[*gorgonia.Node]*value{}, skip: map[*gorgonia.Node]bool{}}
 	for _, v := range p.Variables {
 		now := &value{shape: shapeOf(v.Node), form: plain, kept: true}
@@ -106,8 +106,10 @@ func (l *lowering) segment(s engine.Segment, order gorgonia.Nodes) error {
 // variable or feed, which are read again: such values are copied.
 func (l *lowering) updates() {
 	taken := map[*value]bool{}
-	for _, v := range l.permanent() {
-		taken[v] = true
+	for _, vs := range append(slices.Clone(l.x.feeds), l.permanent()) {
+		for _, v := range vs {
+			taken[v] = true
+		}
 	}
 	for _, v := range l.x.p.Variables {
 		if v.Next == nil {
@@ -192,6 +194,7 @@ func (l *lowering) plan() error {
 	}
 	for i, s := range l.steps {
 		if s.inPlace {
+			l.overwrite(s, i)
 			pool.reuse(s, i)
 		}
 		for _, v := range s.out {
@@ -208,14 +211,23 @@ func (l *lowering) plan() error {
 	return l.allocateScratch()
 }
 
-// permanent are the values that live outside steps, in a fixed order.
+// overwrite lets a variable's next value take the place of the one that only its own step still reads.
+func (l *lowering) overwrite(s step, at int) {
+	y := s.out[0]
+	i := slices.IndexFunc(l.x.swaps, func(v variable) bool { return v.next == y })
+	if i < 0 || y.buf != nil {
+		return
+	}
+	if now := l.x.swaps[i].now; now.last == at && slices.Contains(s.in, now) {
+		y.buf = now.buf
+	}
+}
+
+// permanent are the variables' values, in a fixed order.
 func (l *lowering) permanent() []*value {
 	var vs []*value
 	for _, name := range slices.Sorted(maps.Keys(l.x.variables)) {
 		vs = append(vs, l.x.variables[name].now)
-	}
-	for _, feeds := range l.x.feeds {
-		vs = append(vs, feeds...)
 	}
 	return vs
 }

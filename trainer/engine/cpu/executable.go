@@ -75,6 +75,7 @@ type executable struct {
 	variables map[string]variable
 	swaps     []variable
 	convs     map[convKey]unsafe.Pointer
+	own       map[*value]*buffer // of feeds that are copied
 	buffers   []*buffer
 	// scratch of convolutions: weights in their kernels' layouts, and what the kernels ask for
 	weights, scratch *buffer
@@ -92,7 +93,9 @@ func (x *executable) Run(segment int, feeds ...engine.Tensor) ([]engine.Tensor, 
 	}
 	err := x.e.do(func() error {
 		for i, v := range x.feeds[segment] {
-			copy(v.floats(), feeds[i].Data)
+			if err := x.feed(segment, v, feeds[i].Data); err != nil {
+				return err
+			}
 		}
 		for _, st := range x.segments[segment] {
 			if err := st.run(); err != nil {
@@ -114,6 +117,29 @@ func (x *executable) Run(segment int, feeds ...engine.Tensor) ([]engine.Tensor, 
 		}
 	}
 	return out, nil
+}
+
+// feed gives a value its data: a copy, or where another segment's fetch is fed (gradients, on their way to the
+// update) the memory where it is.
+func (x *executable) feed(segment int, v *value, data []float32) (err error) {
+	for i, fetched := range x.fetches {
+		for _, f := range fetched {
+			if i != segment && f.size() == len(data) && f.buf.p == unsafe.Pointer(unsafe.SliceData(data)) {
+				v.buf = f.buf
+				return nil
+			}
+		}
+	}
+	own := x.own[v]
+	if own == nil {
+		if own, err = x.allocate(v.size()); err != nil {
+			return err
+		}
+		x.own[v] = own
+	}
+	v.buf = own
+	copy(v.floats(), data)
+	return nil
 }
 
 func (x *executable) Get(name string) (engine.Tensor, error) {

@@ -21,7 +21,7 @@ func (l *lowering) update(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes)
 	}
 	out := l.result(n, plain)
 	count := C.long(out.size())
-	l.emit(fmt.Sprintf("%T", o), in, []*value{out}, func() error {
+	l.emitInPlace(fmt.Sprintf("%T", o), in, []*value{out}, func() error {
 		w, g := in[0].c(), in[1].c()
 		switch o := o.(type) {
 		case op.LARSVelocity:
