@@ -45,7 +45,7 @@ func SpreadOf(z []float32, rows int) Spread {
 }
 
 // What z has collapsed below. A healthy run is far above: of the yardstick run the deviation is 0.97 of 1/√D
-// and the rank 38 of 128 (docs/micro-batches.md).
+// and the rank 37 of 128 (docs/health.md).
 const (
 	leastDeviation = 0.1  // of 1/√D
 	leastRank      = 0.02 // of the directions that there are beyond the first

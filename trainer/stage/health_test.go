@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"image"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -72,6 +74,27 @@ func TestEvaluationsChangeNothing(t *testing.T) {
 				t.Errorf("%s: progress %+v", name, p)
 			}
 		}
+	}
+}
+
+// Where all views are one picture z collapses, and the termination message, and so an event of the run, says so.
+func TestACollapseIsInTheMessage(t *testing.T) {
+	images, same := folder(t), image.NewRGBA(image.Rect(0, 0, 8, 8))
+	files, err := filepath.Glob(filepath.Join(images, "*", "*", "*.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		writePNG(t, file, same)
+	}
+	run := epochs(t, 2, 0, 0)
+	a := run.Spec.Augmentations
+	a.RandomResizedCrop.Mode, a.HorizontalFlip.Mode, a.ColorDistortion.Mode = v1alpha1.Disabled, v1alpha1.Disabled, v1alpha1.Disabled
+	o, _ := optionsOf(t, run, v1alpha1.StagePretrain)
+	o.Data.Directory = images
+	m, err := Run(t.Context(), o)
+	if err != nil || len(m.Warnings) != 1 || !strings.Contains(m.Warnings[0], "step 2: z has collapsed") {
+		t.Errorf("warnings %q, %v", m.Warnings, err)
 	}
 }
 

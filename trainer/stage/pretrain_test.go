@@ -34,18 +34,23 @@ func folder(t *testing.T) string {
 		for at := range 64 {
 			m.Set(at%8, at/8, color.RGBA{uint8(31 * i), uint8(at * (1 + i%2)), uint8(i + at), 255})
 		}
-		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("%d.png", i)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := png.Encode(f, m); err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
+		writePNG(t, filepath.Join(dir, fmt.Sprintf("%d.png", i)), m)
 	}
 	return root
+}
+
+func writePNG(t *testing.T, path string, m image.Image) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := png.Encode(f, m); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // tiny is a run of such images that takes a second.
