@@ -1,0 +1,172 @@
+#!/usr/bin/env python3
+"""Writes reference.json: what PyTorch 2.15.0 and torchvision 0.29.2 compute in one contrastive step, in float64.
+
+The encoders are torchvision's own, with fewer channels; NT-Xent is cross_entropy over similarities without the diagonal
+(equation 1 of the paper), and the update is written down from google-research/simclr's lars_optimizer.py.
+
+usage: pip install torch torchvision numpy; python3 reference.py > reference.json
+"""
+
+import json
+import math
+
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+from torchvision.models.resnet import BasicBlock, conv1x1
+
+BLOCKS = {18: (BasicBlock, [2, 2, 2, 2])}
+PLACES = 16  # values of a tensor that are written down
+MOMENTUM, TRUST_COEFFICIENT = 0.9, 0.001
+
+
+def uniform(name, count):
+    """Numbers in [0, 1) of a linear congruential generator that starts with the FNV-1a hash of a name: 24 bits each."""
+    x = 2166136261
+    for byte in name.encode():
+        x = ((x ^ byte) * 16777619) % 2**32
+    out = []
+    for _ in range(count):
+        x = (x * 1664525 + 1013904223) % 2**32
+        out.append((x >> 8) / 2**24)
+    return torch.tensor(out, dtype=torch.float64)
+
+
+def drawn(name, shape, low, high):
+    """Values between two bounds as float32 has them, so that every program can start from the same ones."""
+    u = uniform(name, math.prod(shape))
+    return (low + (high - low) * u).float().double().reshape(shape)
+
+
+def summary(v, name):
+    """The values at PLACES places, the largest magnitude, and the product with a vector of numbers in [-1, 1)."""
+    v = v.detach().flatten()
+    count = min(PLACES, v.numel())
+    return dict(
+        values=[v[i * v.numel() // count].item() for i in range(count)],
+        largest=v.abs().max().item(),
+        product=(v @ (2 * uniform("product:" + name, v.numel()) - 1)).item(),
+    )
+
+
+class Encoder(torchvision.models.ResNet):
+    """torchvision's ResNet with a multiple of its channels and a stem for small images (appendix B.9 of the paper)."""
+
+    def __init__(self, case):
+        self.width = case["width"]
+        super().__init__(*BLOCKS[case["depth"]])
+        stem = self.channels(64)
+        self.conv1, self.bn1 = nn.Conv2d(3, stem, 3, 1, 1, bias=False), nn.BatchNorm2d(stem)
+        self.maxpool = self.fc = nn.Identity()
+        if case["shortcut"] == "GoogleResearch":  # its resnet.py projects in the first block of every group
+            self.layer1[0].downsample = nn.Sequential(conv1x1(stem, stem), nn.BatchNorm2d(stem))
+
+    def channels(self, base):
+        return int(base * self.width)
+
+    def _make_layer(self, block, planes, blocks, stride=1, dilate=False):
+        if planes == 64:
+            self.inplanes = self.channels(64)
+        return super()._make_layer(block, self.channels(planes), blocks, stride, dilate)
+
+
+def with_softplus(module):
+    """Replaces every ReLU: central differences and other roundings then tell nothing of kinks."""
+    for name, child in module.named_children():
+        if isinstance(child, nn.ReLU):
+            setattr(module, name, nn.Softplus())
+        else:
+            with_softplus(child)
+
+
+def network(case):
+    encoder = Encoder(case)
+    features = encoder.layer4[-1].bn2.num_features
+    head = nn.Sequential(
+        nn.Linear(features, features, bias=False),
+        nn.BatchNorm1d(features),
+        nn.ReLU(),
+        nn.Linear(features, case["dimension"], bias=False),
+        nn.BatchNorm1d(case["dimension"]),
+    )
+    if not case["outputShift"]:
+        head[4].bias.requires_grad_(False)  # and zero, as it is initialised
+    if case["activation"] == "Softplus":
+        with_softplus(encoder)
+        with_softplus(head)
+    net = nn.Sequential(encoder, head).double()
+    names = {p: name for name, p in encoder.named_parameters()} | {p: "projection." + name for name, p in head.named_parameters()}
+    parameters = {name: p for p, name in names.items() if p.requires_grad}
+    norms = {name: m for name, m in encoder.named_modules() if isinstance(m, nn.BatchNorm2d)}
+    norms |= {"projection." + name: m for name, m in head.named_modules() if isinstance(m, nn.BatchNorm1d)}
+    return net, parameters, norms
+
+
+def bounds(name, shape):
+    """PyTorch's bounds of convolutions and dense layers, ±1/√fan-in; batch norm is neither 1 nor 0."""
+    if len(shape) > 1:
+        b = 1 / math.sqrt(math.prod(shape[1:]))
+        return -b, b
+    return (0.5, 1.5) if name.endswith("weight") else (-0.25, 0.25)
+
+
+def nt_xent(z, temperature):
+    z = F.normalize(z, dim=1)
+    n = len(z) // 2
+    similarity = (z @ z.t() / temperature).masked_fill(torch.eye(2 * n, dtype=torch.bool), -math.inf)
+    return F.cross_entropy(similarity, torch.cat((torch.arange(n, 2 * n), torch.arange(n))))
+
+
+def lars(w, g, v, rate, decay):
+    """The new velocity. Batch norm is neither decayed nor adapted."""
+    if w.ndim == 1:
+        return MOMENTUM * v + rate * g
+    g = g + decay * w
+    return MOMENTUM * v + rate * TRUST_COEFFICIENT * w.norm() / g.norm() * g
+
+
+def computed(case):
+    net, parameters, norms = network(case)
+    velocities = {}
+    with torch.no_grad():
+        for name, p in parameters.items():
+            low, high = bounds(name, p.shape)
+            p.copy_(drawn(name, p.shape, low, high))
+            velocities[name] = drawn("momentum:" + name, p.shape, 0.01 * low, 0.01 * high)
+    views = drawn("views", (2 * case["images"], 3, case["imageSize"], case["imageSize"]), 0, 1)
+    z = net(views)
+    loss = nt_xent(z, case["temperature"])
+    loss.backward()
+    running = {name: torch.stack((m.running_mean, m.running_var)) for name, m in norms.items()}
+    after = {name: lars(p, p.grad, velocities[name], case["learningRate"], case["weightDecay"]) for name, p in parameters.items()}
+    with torch.no_grad():
+        for name, p in parameters.items():
+            p.sub_(after[name])
+        net.eval()
+        features = net[0](views)
+    return case | dict(
+        loss=loss.item(),
+        z=summary(z, "z"),
+        gradients={name: summary(p.grad, name) for name, p in parameters.items()},
+        velocities={name: summary(v, name) for name, v in after.items()},
+        parameters={name: summary(p, name) for name, p in parameters.items()},
+        running={name: summary(v, name) for name, v in running.items()},
+        features=summary(features, "features"),
+    )
+
+
+BASE = dict(
+    name="softplus", depth=18, width=1 / 8, shortcut="Torchvision", activation="Softplus", imageSize=16, images=8,
+    dimension=16, outputShift=True, temperature=0.5, learningRate=0.3, weightDecay=0.01,
+)  # fmt: skip
+CASES = [
+    BASE,
+    BASE | dict(name="ReLU", activation="ReLU"),
+    BASE | dict(name="projection shortcuts, no shift", shortcut="GoogleResearch", outputShift=False, temperature=0.1),
+]
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)  # the sums' order is then the same everywhere
+    cases = ",\n".join(json.dumps(computed(c)).replace('}, "', '},\n "') for c in CASES)
+    print(f'{{"torch": "{torch.__version__}", "torchvision": "{torchvision.__version__}", "cases": [\n{cases}\n]}}')
