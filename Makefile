@@ -149,6 +149,6 @@ results: build ## The tables of docs/results.md (an hour): SEEDS=3, DATA=CIFAR-1
 
 .PHONY: bench-yardstick
 bench-yardstick: build ## Speed and accuracies beside a PyTorch program (half an hour, 5 GB): REPS=3, EPOCHS_TIMED=2, DATA=.
-	@hack/bench/yardstick/venv.sh
+	@hack/bench/venv.sh
 	@data=$$(hack/bench/cifar10.sh) && go run ./hack/bench/yardstick -data "$$data" -repetitions $(REPS) \
 	  -epochs-timed $(EPOCHS_TIMED)

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 import torchvision
 from PIL import Image
 from torchvision import transforms
+from torchvision.transforms import v2
 
 # Channels and stride of the blocks.
 BLOCKS = ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1))
@@ -33,6 +34,8 @@ def arguments():
     parser.add_argument("--batch", type=int, default=256, help="source images of a step")
     parser.add_argument("--width", type=float, default=0.25, help="factor of all channels")
     parser.add_argument("--bf16", action="store_true", help="bfloat16 where autocast finds it safe")
+    parser.add_argument("--compile", action="store_true", help="torch.compile of the network")
+    parser.add_argument("--transforms", default="v1", choices=("v1", "v2", "v2-tensor"), help="torchvision's: of Pillow's images, or of tensors")
     parser.add_argument("--lr", type=float, default=1.0, help="peak learning rate; linear warm-up, then a cosine to 0")
     parser.add_argument("--warmup", type=float, default=1, help="epochs of warm-up")
     parser.add_argument("--wd", type=float, default=1e-4, help="weight decay of matrices and kernels")
@@ -62,16 +65,20 @@ def read(data, split, limit):
 class TwoViews(torch.utils.data.Dataset):
     """Appendix A: crop and resize, flip, colour distortion; no blur at this size, as in the paper's B.9."""
 
-    def __init__(self, images, strength):
-        self.images = images
-        jitter = transforms.ColorJitter(0.8 * strength, 0.8 * strength, 0.8 * strength, 0.2 * strength)
-        self.augment = transforms.Compose(
+    def __init__(self, images, strength, kind):
+        t = transforms if kind == "v1" else v2
+        self.images, self.decoded = images, Image.fromarray
+        last = [transforms.ToTensor()] if kind == "v1" else [v2.ToImage(), v2.ToDtype(torch.float32, scale=True)]
+        if kind == "v2-tensor":
+            self.images, self.decoded = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous(), lambda image: image
+            last = last[1:]
+        self.augment = t.Compose(
             [
-                transforms.RandomResizedCrop(images.shape[1]),
-                transforms.RandomHorizontalFlip(),
-                transforms.RandomApply([jitter], 0.8),
-                transforms.RandomGrayscale(0.2),
-                transforms.ToTensor(),
+                t.RandomResizedCrop(images.shape[1]),
+                t.RandomHorizontalFlip(),
+                t.RandomApply([t.ColorJitter(0.8 * strength, 0.8 * strength, 0.8 * strength, 0.2 * strength)], 0.8),
+                t.RandomGrayscale(0.2),
+                *last,
             ]
         )
 
@@ -79,7 +86,7 @@ class TwoViews(torch.utils.data.Dataset):
         return len(self.images)
 
     def __getitem__(self, i):
-        image = Image.fromarray(self.images[i])
+        image = self.decoded(self.images[i])
         return self.augment(image), self.augment(image)
 
 
@@ -169,8 +176,9 @@ def learning_rate(step, warmup, total, peak):
 def train(net, images, o):
     """Pretrains, and gives what it told at the epochs' ends."""
     optimizer = LARS(net.parameters(), 0, o.wd)
+    forward = torch.compile(net) if o.compile else net
     loader = torch.utils.data.DataLoader(
-        TwoViews(images, o.strength),
+        TwoViews(images, o.strength, o.transforms),
         o.batch,
         True,
         num_workers=o.workers,
@@ -185,7 +193,7 @@ def train(net, images, o):
             optimizer.param_groups[0]["lr"] = learning_rate(step, warmup, total, o.lr)
             x = torch.cat((first, second)).to(memory_format=torch.channels_last)
             with torch.autocast("cpu", dtype=torch.bfloat16, enabled=o.bf16):
-                z = net(x)
+                z = forward(x)
             loss = nt_xent(z, o.temp)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()

@@ -1,4 +1,6 @@
-package main
+// Package runs starts simclr-trainer and the PyTorch program that does the same, on the same images: whole runs for their
+// accuracies, and short ones for their speed.
+package runs
 
 import (
 	"context"
@@ -14,27 +16,37 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/hack/internal/report"
 )
 
 const (
 	script       = "hack/bench/yardstick/simclr_torch.py"
-	requirements = "hack/bench/yardstick/requirements.txt"
+	requirements = "hack/bench/requirements.txt"
 )
 
-// A program is one of the two that are compared.
-type program struct {
-	name string
+// Config says where what is needed lies.
+type Config struct {
+	Data      string // directory of train/<class>/ and test/<class>/
+	Directory string // of the runs
+	Trainer   string // our program
+	Python    string // the Python that has PyTorch
+	Threads   int    // compute threads; PyTorch has as many loader workers besides
+}
+
+// A Program is one of the two that are compared.
+type Program struct {
+	Name string
 	dir  string // of its whole run
 	// code are the files that decide what it does: a whole run of other code is not reused.
 	code []string
 	// args of a run, whose results are written to dir, which exists.
 	args func(run v1alpha1.SimCLRRun, dir string) ([]string, error)
 	// read the results of a run.
-	read func(dir string) (result, error)
+	read func(dir string) (Result, error)
 }
 
-// result of a whole run.
-type result struct {
+// Result of a whole run.
+type Result struct {
 	Key      string            `json:"key"`
 	Loss     float64           `json:"loss"` // mean of the last epoch
 	KNN      float64           `json:"knnTop1"`
@@ -45,12 +57,12 @@ type result struct {
 	Versions map[string]string `json:"versions,omitempty"`
 }
 
-// ours is simclr-trainer, which is given the run as a file.
-func ours(o options) program {
-	return program{
-		name: "simclr-trainer",
-		dir:  filepath.Join(o.output, "yardstick", "simclr-trainer"),
-		code: []string{o.trainer},
+// Ours is simclr-trainer, which is given the run as a file.
+func Ours(c Config) Program {
+	return Program{
+		Name: "simclr-trainer",
+		dir:  filepath.Join(c.Directory, "simclr-trainer"),
+		code: []string{c.Trainer},
 		args: func(run v1alpha1.SimCLRRun, dir string) ([]string, error) {
 			data, err := yaml.Marshal(run)
 			if err != nil {
@@ -58,60 +70,60 @@ func ours(o options) program {
 			}
 			file := dir + ".yaml"
 			return []string{
-				o.trainer, "run", "-f", file, "--dataset", o.data, "--output", dir,
-				"--threads", strconv.Itoa(o.threads), "--log", "/dev/stderr",
+				c.Trainer, "run", "-f", file, "--dataset", c.Data, "--output", dir,
+				"--threads", strconv.Itoa(c.Threads), "--log", "/dev/stderr",
 			}, os.WriteFile(file, data, 0o644)
 		},
-		read: func(dir string) (result, error) {
+		read: func(dir string) (Result, error) {
 			var r v1alpha1.Results
-			if err := readJSON(filepath.Join(dir, "results.json"), &r); err != nil {
-				return result{}, err
+			if err := report.ReadJSON(filepath.Join(dir, "results.json"), &r); err != nil {
+				return Result{}, err
 			}
 			var values [3]float64
 			for i, text := range []string{r.PretrainingLoss, r.KNNTop1, r.LinearTop1} {
 				v, err := strconv.ParseFloat(text, 64)
 				if err != nil {
-					return result{}, fmt.Errorf("%s/results.json: %w", dir, err)
+					return Result{}, fmt.Errorf("%s/results.json: %w", dir, err)
 				}
 				values[i] = v
 			}
-			return result{Loss: values[0], KNN: values[1], Linear: values[2]}, nil
+			return Result{Loss: values[0], KNN: values[1], Linear: values[2]}, nil
 		},
 	}
 }
 
-// peer is the PyTorch program, which is given the run's numbers as flags. The rest of the run, such as the stem and the
-// crop's filter, it has in its code.
-func peer(o options) program {
-	return program{
-		name: "pytorch",
-		dir:  filepath.Join(o.output, "yardstick", "pytorch"),
+// Peer is the PyTorch program, which is given the run's numbers as flags, besides others that say how it computes. The
+// rest of the run, such as the stem and the crop's filter, it has in its code.
+func Peer(c Config, flags ...string) Program {
+	return Program{
+		Name: "pytorch",
+		dir:  filepath.Join(c.Directory, "pytorch"),
 		code: []string{script, requirements},
 		args: func(run v1alpha1.SimCLRRun, dir string) ([]string, error) {
 			s, p := run.Spec, run.Spec.Pretraining
-			return []string{
-				o.python, script, "--data", o.data, "--out", filepath.Join(dir, "results.json"),
+			return append([]string{
+				c.Python, script, "--data", c.Data, "--out", filepath.Join(dir, "results.json"),
 				"--limit", fmt.Sprint(*s.Dataset.Limit), "--batch", fmt.Sprint(s.BatchSize),
 				"--width", string(s.Encoder.WidthMultiplier), "--strength", string(*s.Augmentations.ColorDistortion.Strength),
 				"--epochs", fmt.Sprint(*p.Epochs), "--warmup", fmt.Sprint(*p.WarmupEpochs), "--lr", string(*p.LearningRate),
 				"--wd", string(*p.WeightDecay), "--temp", string(*p.Temperature), "--seed", fmt.Sprint(*p.Seed),
-				"--threads", fmt.Sprint(o.threads), "--workers", fmt.Sprint(o.threads),
-			}, nil
+				"--threads", fmt.Sprint(c.Threads), "--workers", fmt.Sprint(c.Threads),
+			}, flags...), nil
 		},
-		read: func(dir string) (result, error) {
+		read: func(dir string) (Result, error) {
 			var r struct {
 				Torch, Torchvision, CPUCapability string
 				Threads                           int
-				Epochs                            []epochEnd
+				Epochs                            []EpochEnd
 				KNNTop1, LinearTop1               float64
 			}
-			if err := readJSON(filepath.Join(dir, "results.json"), &r); err != nil {
-				return result{}, err
+			if err := report.ReadJSON(filepath.Join(dir, "results.json"), &r); err != nil {
+				return Result{}, err
 			}
 			if len(r.Epochs) == 0 {
-				return result{}, fmt.Errorf("%s/results.json has no epochs", dir)
+				return Result{}, fmt.Errorf("%s/results.json has no epochs", dir)
 			}
-			return result{
+			return Result{
 				Loss: r.Epochs[len(r.Epochs)-1].Loss, KNN: 100 * r.KNNTop1, Linear: 100 * r.LinearTop1,
 				Versions: map[string]string{
 					"torch": r.Torch, "torchvision": r.Torchvision, "cpuCapability": r.CPUCapability, "threads": strconv.Itoa(r.Threads),
@@ -121,8 +133,8 @@ func peer(o options) program {
 	}
 }
 
-// round measures the images/s of the epochs after the first one; what would come after them is not waited for.
-func (p program) round(ctx context.Context, run v1alpha1.SimCLRRun, timed int) ([]float64, error) {
+// Round measures the images/s of the epochs after the first one; what would come after them is not waited for.
+func (p Program) Round(ctx context.Context, run v1alpha1.SimCLRRun, timed int) ([]float64, error) {
 	dir := p.dir + "-round"
 	if err := empty(dir); err != nil {
 		return nil, err
@@ -133,63 +145,63 @@ func (p program) round(ctx context.Context, run v1alpha1.SimCLRRun, timed int) (
 	if err != nil {
 		return nil, err
 	}
-	var ends []epochEnd
-	_, err = execute(ctx, args, func(e epochEnd) bool {
+	var ends []EpochEnd
+	_, err = execute(ctx, args, func(e EpochEnd) bool {
 		ends = append(ends, e)
 		return e.Epoch < epochs
 	})
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", p.name, err)
+		return nil, fmt.Errorf("%s: %w", p.Name, err)
 	}
 	rates := imagesPerSecond(ends, run.Spec.BatchSize)
 	if len(rates) != timed {
-		return nil, fmt.Errorf("%s: wanted the ends of %d epochs, got those of %d", p.name, epochs, len(ends))
+		return nil, fmt.Errorf("%s: wanted the ends of %d epochs, got those of %d", p.Name, epochs, len(ends))
 	}
 	return rates, nil
 }
 
-// whole does the whole run, or finds that this program has done it.
-func (p program) whole(ctx context.Context, run v1alpha1.SimCLRRun) (result, error) {
+// Whole does the whole run, or finds that this program has done it.
+func (p Program) Whole(ctx context.Context, run v1alpha1.SimCLRRun) (Result, error) {
 	if err := os.MkdirAll(p.dir, 0o755); err != nil {
-		return result{}, err
+		return Result{}, err
 	}
 	args, err := p.args(run, p.dir)
 	if err != nil {
-		return result{}, err
+		return Result{}, err
 	}
 	key, err := p.key(run, args)
 	if err != nil {
-		return result{}, err
+		return Result{}, err
 	}
-	var r result
+	var r Result
 	file := p.dir + ".json"
-	if readJSON(file, &r) == nil && r.Key == key {
-		say("%s: the whole run is done; delete %s to do it again", p.name, file)
+	if report.ReadJSON(file, &r) == nil && r.Key == key {
+		report.Say("%s: the whole run is done; delete %s to do it again", p.Name, file)
 		return r, nil
 	}
 	// Half a run has half a time, so an interrupted one begins anew.
 	if err := empty(p.dir); err != nil {
-		return result{}, err
+		return Result{}, err
 	}
-	use, err := execute(ctx, args, func(e epochEnd) bool {
-		say("%s: epoch %d of %d, loss %.4f", p.name, e.Epoch, *run.Spec.Pretraining.Epochs, e.Loss)
+	use, err := execute(ctx, args, func(e EpochEnd) bool {
+		report.Say("%s: epoch %d of %d, loss %.4f", p.Name, e.Epoch, *run.Spec.Pretraining.Epochs, e.Loss)
 		return true
 	})
 	if err != nil {
-		return result{}, fmt.Errorf("%s: %w", p.name, err)
+		return Result{}, fmt.Errorf("%s: %w", p.Name, err)
 	}
 	if r, err = p.read(p.dir); err != nil {
-		return result{}, err
+		return Result{}, err
 	}
 	r.Key, r.Epochs, r.Seconds, r.MaxRSS = key, use.epochs.Seconds(), use.wall.Seconds(), use.maxRSS
-	return r, writeJSON(file, r)
+	return r, report.WriteJSON(file, r)
 }
 
 // empty makes a directory empty.
 func empty(dir string) error { return errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)) }
 
 // key of a whole run: the same code, run and command line.
-func (p program) key(run v1alpha1.SimCLRRun, args []string) (string, error) {
+func (p Program) key(run v1alpha1.SimCLRRun, args []string) (string, error) {
 	h := sha256.New()
 	for _, name := range p.code {
 		data, err := os.ReadFile(name)

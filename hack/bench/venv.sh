@@ -3,7 +3,7 @@
 set -euo pipefail
 
 venv=build/bench/venv
-requirements=hack/bench/yardstick/requirements.txt
+requirements=hack/bench/requirements.txt
 cmp -s $requirements $venv/requirements.txt && exit 0
 
 python3 -c 'import ensurepip, venv' 2>/dev/null || hack/deps.sh python3 python3-venv

@@ -1,4 +1,4 @@
-package main
+package runs
 
 import (
 	"bufio"
@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// epochEnd is what both programs tell at an epoch's end, and when it was heard.
-type epochEnd struct {
+// EpochEnd is what both programs tell at an epoch's end, and when it was heard.
+type EpochEnd struct {
 	Epoch int32
 	Step  int64 // steps so far
 	Loss  float64
@@ -23,20 +23,20 @@ type epochEnd struct {
 }
 
 // parse a line; others than those of an epoch's end are not ok. simclr-trainer's have a msg, the peer's have none.
-func parse(line []byte, at time.Time) (e epochEnd, ok bool) {
+func parse(line []byte, at time.Time) (e EpochEnd, ok bool) {
 	var l struct {
 		Msg string
-		epochEnd
+		EpochEnd
 	}
 	if json.Unmarshal(line, &l) != nil || (l.Msg != "" && l.Msg != "epoch") || l.Epoch < 1 || l.Step < 1 {
 		return e, false
 	}
 	l.at = at
-	return l.epochEnd, true
+	return l.EpochEnd, true
 }
 
 // imagesPerSecond of each epoch but the first: from the end of the one before to its own.
-func imagesPerSecond(ends []epochEnd, batch int32) []float64 {
+func imagesPerSecond(ends []EpochEnd, batch int32) []float64 {
 	var rates []float64
 	for i := 1; i < len(ends); i++ {
 		images := (ends[i].Step - ends[i-1].Step) * int64(batch)
@@ -52,8 +52,8 @@ type usage struct {
 	maxRSS int64 // bytes of the process, or of the largest of its children
 }
 
-// command in a process group of its own, which ends with the context: Python's loader workers with it.
-func command(ctx context.Context, args ...string) *exec.Cmd {
+// Command in a process group of its own, which ends with the context: Python's loader workers with it.
+func Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -61,10 +61,10 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 }
 
 // execute runs a program and tells of its epochs' ends; it is stopped when each gives false.
-func execute(ctx context.Context, args []string, each func(epochEnd) bool) (usage, error) {
+func execute(ctx context.Context, args []string, each func(EpochEnd) bool) (usage, error) {
 	running, stop := context.WithCancel(ctx)
 	defer stop()
-	cmd := command(running, args...)
+	cmd := Command(running, args...)
 	r, w, err := os.Pipe()
 	if err != nil {
 		return usage{}, err
@@ -76,7 +76,7 @@ func execute(ctx context.Context, args []string, each func(epochEnd) bool) (usag
 		return usage{}, err
 	}
 	var u usage
-	last := listen(r, func(e epochEnd) {
+	last := listen(r, func(e EpochEnd) {
 		u.epochs = e.at.Sub(start)
 		if !each(e) {
 			stop()
@@ -99,7 +99,7 @@ func execute(ctx context.Context, args []string, each func(epochEnd) bool) (usag
 }
 
 // listen to a program until its end. It gives the last lines that were no epoch's end, for the error.
-func listen(r io.Reader, each func(epochEnd)) (last []string) {
+func listen(r io.Reader, each func(EpochEnd)) (last []string) {
 	lines := bufio.NewScanner(r)
 	for lines.Scan() {
 		if e, ok := parse(lines.Bytes(), time.Now()); ok {
