@@ -10,10 +10,11 @@ IMAGES := $(CURDIR)/build/images
 export CLUSTER ?= local
 export REGISTRY ?=
 export TAG ?= dev
-# Of results and bench-yardstick: CIFAR-10 as JPEG files; empty: $SIMCLR_TEST_DATA/cifar10-jpeg.tar.gz.
+# Of results and the benchmarks: CIFAR-10 as JPEG files; empty: $SIMCLR_TEST_DATA/cifar10-jpeg.tar.gz.
 export DATA ?=
 SEEDS ?= 3
 REPS ?= 3
+CASES ?=
 EPOCHS_TIMED ?= 2
 CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
 CRD := config/crd/training.simclr.dev_simclrruns.yaml
@@ -147,8 +148,30 @@ results: build ## The tables of docs/results.md (an hour): SEEDS=3, DATA=CIFAR-1
 	@cifar10=$$(hack/bench/cifar10.sh) && go run ./hack/results --fashion-mnist /usr/share/datasets/fashion-mnist \
 	  --cifar10 "$$cifar10" --seeds $(SEEDS) | tee build/results/tables.md
 
+.PHONY: findings
+findings: build ## The paper's findings in small, the tables of docs/results.md (an hour): SEEDS=3, DATA=.
+	@mkdir -p build/results
+	@cifar10=$$(hack/bench/cifar10.sh) && go run ./hack/results --only findings --cifar10 "$$cifar10" --seeds $(SEEDS) \
+	  | tee build/results/findings.md
+
 .PHONY: bench-yardstick
 bench-yardstick: build ## Speed and accuracies beside a PyTorch program (half an hour, 5 GB): REPS=3, EPOCHS_TIMED=2, DATA=.
 	@hack/bench/venv.sh
 	@data=$$(hack/bench/cifar10.sh) && go run ./hack/bench/yardstick -data "$$data" -repetitions $(REPS) \
 	  -epochs-timed $(EPOCHS_TIMED)
+
+.PHONY: bench-trainer
+bench-trainer: build ## Speed and memory beside PyTorch, in turns (at most 35 minutes, 5 GB): CASES=a,b (all), REPS=3, DATA=.
+	@hack/bench/venv.sh
+	@mkdir -p build/bench && go build -trimpath -o build/bench/step ./hack/bench/trainer/step
+	@data=$$(hack/bench/cifar10.sh) && go run ./hack/bench/trainer -data "$$data" -cases "$(CASES)" -repetitions $(REPS)
+
+.PHONY: bench-fidelity
+bench-fidelity: build ## Accuracies beside PyTorch's on the same data (an hour, 5 GB): SEEDS=3, DATA=.
+	@hack/bench/venv.sh
+	@data=$$(hack/bench/cifar10.sh) && go run ./hack/bench/fidelity -data "$$data" -seeds $(SEEDS)
+
+.PHONY: bench-breakdown
+bench-breakdown: deps ## Where a step's time goes, kernel by kernel, and the machine's peak.
+	@go run ./hack/bench/peak
+	@GOMP_SPINCOUNT=3000 go test ./trainer/engine/cpu -run '^$$' -bench Breakdown -benchtime 10x -timeout 30m

@@ -1,0 +1,159 @@
+// Command trainer compares the trainer's speed and memory with PyTorch's, case by case, in turns of both: the contrastive
+// step, a whole run, and augmentation alone. `make bench-trainer` starts it. Targets are of the ratio, ours/peer.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/simclr-operator/simclr-operator/hack/internal/report"
+)
+
+const (
+	stepScript = "hack/bench/trainer/step_torch.py"
+	// spin is what simclr-trainer sets for itself: its compute threads wait as briefly for each other.
+	spin = "GOMP_SPINCOUNT=3000"
+	// cache of torch.compile, which takes minutes without.
+	cache = "TORCHINDUCTOR_CACHE_DIR=build/bench/inductor"
+)
+
+type options struct {
+	cases, data, output   string
+	step, trainer, python string
+	repetitions, threads  int
+	limit                 int
+	startLimit            time.Duration
+}
+
+// bench is what has been measured so far.
+type bench struct {
+	o    options
+	rows []report.Row
+	machine
+}
+
+// machine is what was measured on, and how it went.
+type machine struct {
+	report.Machine
+	Seconds float64  `json:"seconds"` // of everything
+	Notes   []string `json:"notes"`
+}
+
+// A measurement is one of CASES.
+type measurement struct {
+	name    string
+	measure func(context.Context, *bench) ([]report.Row, error)
+}
+
+func measurements() []measurement {
+	var all []measurement
+	for _, s := range steps {
+		all = append(all, measurement{s.name, s.measure})
+	}
+	return append(all, measurement{"end-to-end", endToEnd})
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.cases, "cases", "", "comma-separated: "+strings.Join(names(), ", ")+"; empty: all")
+	flag.StringVar(&o.data, "data", "", "of end-to-end: directory of train/<class>/ and test/<class>/")
+	flag.StringVar(&o.output, "output", "build/bench", "directory of trainer.json and trainer-machine.json")
+	flag.StringVar(&o.step, "step", "build/bench/step", "our program of the step alone")
+	flag.StringVar(&o.trainer, "trainer", "bin/simclr-trainer", "our program")
+	flag.StringVar(&o.python, "python", "build/bench/venv/bin/python", "the Python that has PyTorch")
+	flag.IntVar(&o.repetitions, "repetitions", 3, "turns of each program")
+	flag.IntVar(&o.limit, "limit", 5120, "images of end-to-end's epochs: of the yardstick's 10,000, so many that their rate is steady")
+	flag.IntVar(&o.threads, "threads", 2, "compute threads; PyTorch has as many loader workers besides")
+	flag.DurationVar(&o.startLimit, "start-limit", 4*time.Minute, "how long a program may take until its first steps are done: torch.compile compiles in them")
+	flag.Parse()
+
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, o)
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "trainer:", err)
+		os.Exit(1)
+	}
+}
+
+func names() []string {
+	var ns []string
+	for _, m := range measurements() {
+		ns = append(ns, m.name)
+	}
+	return ns
+}
+
+// run measures the cases. One that fails does not keep the others from being measured.
+func run(ctx context.Context, o options) error {
+	wanted, err := chosen(o.cases)
+	if err != nil {
+		return err
+	}
+	if o.repetitions < 1 {
+		return errors.New("-repetitions is at least 1")
+	}
+	b := &bench{o: o, rows: []report.Row{}}
+	if b.Machine, err = report.ThisMachine(o.threads); err != nil {
+		return err
+	}
+	began := time.Now()
+	var failed []error
+	for _, m := range wanted {
+		report.Say("%s", m.name)
+		rows, err := m.measure(ctx, b)
+		if ctx.Err() != nil {
+			return errors.New("interrupted")
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("%s: %w", m.name, err))
+			b.note("%s failed: %v", m.name, err)
+		}
+		b.rows = append(b.rows, rows...)
+	}
+	b.Seconds = time.Since(began).Seconds()
+	return errors.Join(append(failed, b.write())...)
+}
+
+func (b *bench) write() error {
+	if err := report.WriteJSON(filepath.Join(b.o.output, "trainer-machine.json"), b.machine); err != nil {
+		return err
+	}
+	if err := report.WriteJSON(filepath.Join(b.o.output, "trainer.json"), b.rows); err != nil {
+		return err
+	}
+	fmt.Println(b.Machine)
+	return report.Table(os.Stdout, b.rows)
+}
+
+// note what is worth knowing besides the rows.
+func (b *bench) note(format string, args ...any) {
+	b.Notes = append(b.Notes, fmt.Sprintf(format, args...))
+	report.Say("  "+format, args...)
+}
+
+// chosen are the cases that a comma-separated list names.
+func chosen(list string) ([]measurement, error) {
+	all := measurements()
+	if list == "" {
+		return all, nil
+	}
+	var some []measurement
+	for name := range strings.SplitSeq(list, ",") {
+		i := slices.IndexFunc(all, func(m measurement) bool { return m.name == name })
+		if i < 0 {
+			return nil, fmt.Errorf("no case %q: there are %s", name, strings.Join(names(), ", "))
+		}
+		some = append(some, all[i])
+	}
+	return some, nil
+}

@@ -1,0 +1,144 @@
+// Command step runs trainer/pretrain's contrastive step on the same views again and again: forward, NT-Xent, backward and
+// LARS. Like step_torch.py it tells that it is ready, then for each line with a number on its standard input the
+// seconds of so many steps.
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/simclr-operator/simclr-operator/trainer/collective"
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
+	"github.com/simclr-operator/simclr-operator/trainer/model"
+	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
+	"github.com/simclr-operator/simclr-operator/trainer/pretrain"
+)
+
+type options struct {
+	depth, size, images, threads int
+	stem, precision              string
+}
+
+// answer to a line.
+type answer struct {
+	Ready   bool      `json:"ready,omitempty"`
+	Seconds []float64 `json:"seconds,omitempty"`
+	Loss    float64   `json:"loss,omitempty"`
+	Peak    int64     `json:"peakBytes,omitempty"`
+}
+
+func main() {
+	var o options
+	flag.IntVar(&o.depth, "depth", 18, "of the ResNet")
+	flag.StringVar(&o.stem, "stem", "CIFAR", "CIFAR or ImageNet")
+	flag.IntVar(&o.size, "size", 32, "pixels")
+	flag.IntVar(&o.images, "images", 64, "source images of a step: half its views")
+	flag.StringVar(&o.precision, "precision", "fp32", "fp32 or bf16")
+	flag.IntVar(&o.threads, "threads", 2, "compute threads")
+	flag.Parse()
+	if err := serve(o); err != nil {
+		fmt.Fprintln(os.Stderr, "step:", err)
+		os.Exit(1)
+	}
+}
+
+func serve(o options) error {
+	e, err := cpu.New(o.threads)
+	if err != nil {
+		return err
+	}
+	c, err := config(o)
+	if err != nil {
+		return err
+	}
+	s, err := pretrain.NewStepper(e, c, collective.Single{})
+	if err != nil {
+		return err
+	}
+	views := engine.NewTensor(2*o.images, 3, o.size, o.size)
+	r := rand.New(rand.NewPCG(1, 2))
+	for i := range views.Data {
+		views.Data[i] = r.Float32()
+	}
+	if _, err := steps(s, views, 2); err != nil {
+		return err
+	}
+	if err := resetPeak(); err != nil {
+		return err
+	}
+	out := json.NewEncoder(os.Stdout)
+	if err := out.Encode(answer{Ready: true}); err != nil {
+		return err
+	}
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		n, err := strconv.Atoi(lines.Text())
+		if err != nil {
+			return err
+		}
+		a, err := steps(s, views, n)
+		if err != nil {
+			return err
+		}
+		if err := out.Encode(a); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// config is the paper's step at width 1, with step_torch.py's initialisation.
+func config(o options) (pretrain.Config, error) {
+	if o.stem != "CIFAR" {
+		return pretrain.Config{}, fmt.Errorf("stem %s: the trainer has CIFAR", o.stem)
+	}
+	if o.precision != "fp32" {
+		return pretrain.Config{}, fmt.Errorf("precision %s: the trainer has fp32", o.precision)
+	}
+	return pretrain.Config{
+		Model: model.Config{
+			Depth: o.depth, Width: 1, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: o.size, Dimension: 128, OutputShift: true,
+		},
+		Images: o.images, Temperature: 0.5, Optimizer: optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4},
+	}, nil
+}
+
+func steps(s *pretrain.Stepper, views engine.Tensor, n int) (a answer, err error) {
+	for range n {
+		start := time.Now()
+		m, err := s.Step(context.Background(), views, 0.1)
+		if err != nil {
+			return a, err
+		}
+		a.Seconds, a.Loss = append(a.Seconds, time.Since(start).Seconds()), m.Loss
+	}
+	a.Peak, err = peak()
+	return a, err
+}
+
+// resetPeak makes the peak what is resident now (proc(5), clear_refs).
+func resetPeak() error { return os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
+
+// peak is how many bytes were resident at once since resetPeak.
+func peak() (int64, error) {
+	data, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(data)) {
+		if text, ok := strings.CutPrefix(line, "VmHWM:"); ok {
+			kibi, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(text), "kB")), 10, 64)
+			return kibi << 10, err
+		}
+	}
+	return 0, errors.New("/proc/self/status has no VmHWM")
+}
