@@ -1,11 +1,10 @@
 // Command results makes the tables of docs/results.md: for each dataset and seed it runs simclr-trainer with
-// pretraining and with the same encoder as it was initialised (epochs 0), and prints mean and standard error. What has
-// been measured already is not run again.
+// pretraining and with the same encoder as it was initialised (epochs 0), and prints mean and standard error; or it runs
+// the files of config/samples/findings, which change one thing each. What has been measured already is not run again.
 package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -18,6 +17,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/hack/internal/report"
+	"github.com/simclr-operator/simclr-operator/hack/internal/runs"
 )
 
 // An experiment is a sample's run at several seeds.
@@ -39,17 +40,23 @@ func main() {
 	fashion := flag.String("fashion-mnist", "", "directory of Fashion-MNIST's files; empty: they are downloaded")
 	threads := flag.String("threads", "2", "compute threads")
 	seeds := flag.Int64("seeds", 3, "how many seeds")
-	only := flag.String("only", "", "one experiment: fashion-mnist or cifar10; empty: both")
+	only := flag.String("only", "", "one experiment: fashion-mnist, cifar10 or findings; empty: the first two")
 	flag.Parse()
-	if err := measureAll(*only, *output, *cifar, *fashion, *threads, *seeds); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	var err error
+	if *only == "findings" {
+		err = measureFindings(ctx, *output, *cifar, *threads, *seeds)
+	} else {
+		err = measureAll(ctx, *only, *output, *cifar, *fashion, *threads, *seeds)
+	}
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "results:", err)
 		os.Exit(1)
 	}
 }
 
-func measureAll(only, output, cifar, fashion, threads string, seeds int64) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+func measureAll(ctx context.Context, only, output, cifar, fashion, threads string, seeds int64) error {
 	experiments := []experiment{
 		{"fashion-mnist", "hack/results/fashion-mnist.yaml", []string{"--dataset", fashion}},
 		{"cifar10", "config/samples/cifar10-yardstick.yaml", []string{"--dataset", cifar}},
@@ -89,14 +96,9 @@ func (e experiment) measure(ctx context.Context, output string, seeds int64) err
 
 // run is one run of simclr-trainer; without pretraining the encoder stays as it was initialised, and is not finetuned.
 func (e experiment) run(ctx context.Context, output string, seed int64, pretrain bool) (v1alpha1.Results, error) {
-	var results v1alpha1.Results
-	data, err := os.ReadFile(e.file)
+	run, err := runs.Load(e.file, 0, 0)
 	if err != nil {
-		return results, err
-	}
-	var run v1alpha1.SimCLRRun
-	if err := yaml.UnmarshalStrict(data, &run); err != nil {
-		return results, err
+		return v1alpha1.Results{}, err
 	}
 	kind := "pretrained"
 	run.Spec.Pretraining.Seed = &seed
@@ -106,15 +108,16 @@ func (e experiment) run(ctx context.Context, output string, seed int64, pretrain
 		kind = "random"
 		run.Spec.Pretraining.Epochs, run.Spec.Pretraining.WarmupEpochs = new(int32(0)), nil
 	}
-	dir := filepath.Join(output, fmt.Sprintf("%s-%s-%d", e.name, kind, seed))
+	return e.results(ctx, filepath.Join(output, fmt.Sprintf("%s-%s-%d", e.name, kind, seed)), run)
+}
+
+// results of a run, which is trained where it has not been.
+func (e experiment) results(ctx context.Context, dir string, run v1alpha1.SimCLRRun) (r v1alpha1.Results, err error) {
 	if err := e.train(ctx, dir, run); err != nil {
-		return results, fmt.Errorf("%s: %w", dir, err)
+		return r, fmt.Errorf("%s: %w", dir, err)
 	}
-	if data, err = os.ReadFile(filepath.Join(dir, "results.json")); err != nil {
-		return results, err
-	}
-	err = json.Unmarshal(data, &results)
-	return results, err
+	err = report.ReadJSON(filepath.Join(dir, "results.json"), &r)
+	return r, err
 }
 
 // train resumes what was interrupted, and ends at once where the run is done.

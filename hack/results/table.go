@@ -3,10 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"strconv"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/hack/internal/report"
 )
 
 // A measure reads one accuracy, in percent.
@@ -60,13 +60,9 @@ func row(w io.Writer, name string, ours, baseline []string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	differences := make([]float64, len(a))
-	for i := range a {
-		differences[i] = a[i] - b[i]
-	}
-	meanA, _ := meanAndError(a)
-	meanB, _ := meanAndError(b)
-	d, e := meanAndError(differences)
+	meanA, _ := report.MeanAndError(a)
+	meanB, _ := report.MeanAndError(b)
+	d, e := report.MeanAndError(differences(a, b))
 	_, err = fmt.Fprintf(w, "| %s | %.2f %v | %.2f %v | %+.2f ± %.2f |\n", name, meanA, ours, meanB, baseline, d, e)
 	return err
 }
@@ -81,16 +77,4 @@ func numbers(texts []string) ([]float64, error) {
 		result[i] = v
 	}
 	return result, nil
-}
-
-// meanAndError is the mean and its standard error, s/√n with the unbiased s; one value has none.
-func meanAndError(x []float64) (mean, standardError float64) {
-	n := float64(len(x))
-	for _, v := range x {
-		mean += v / n
-	}
-	for _, v := range x {
-		standardError += (v - mean) * (v - mean)
-	}
-	return mean, math.Sqrt(standardError / max(n-1, 1) / n)
 }

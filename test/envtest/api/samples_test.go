@@ -12,9 +12,13 @@ import (
 )
 
 func TestSamples(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("..", "..", "..", "config", "samples", "*.yaml"))
-	if err != nil || len(files) < 5 {
-		t.Fatalf("found %d samples, %v", len(files), err)
+	var files []string
+	for _, dir := range []string{"samples", "samples/findings"} {
+		some, err := filepath.Glob(filepath.Join("..", "..", "..", "config", dir, "*.yaml"))
+		if err != nil || len(some) < 5 {
+			t.Fatalf("found %d files in config/%s, %v", len(some), dir, err)
+		}
+		files = append(files, some...)
 	}
 	for _, file := range files {
 		if filepath.Base(file) == "kustomization.yaml" {
