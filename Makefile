@@ -163,7 +163,7 @@ bench-yardstick: build ## Speed and accuracies beside a PyTorch program (half an
 .PHONY: bench-trainer
 bench-trainer: build ## Speed and memory beside PyTorch, in turns (at most 35 minutes, 5 GB): CASES=a,b (all), REPS=3, DATA=.
 	@hack/bench/venv.sh
-	@mkdir -p build/bench && go build -trimpath -o build/bench/step ./hack/bench/trainer/step
+	@mkdir -p build/bench && go build -trimpath -o build/bench/ ./hack/bench/trainer/step ./hack/bench/augment
 	@data=$$(hack/bench/cifar10.sh) && go run ./hack/bench/trainer -data "$$data" -cases "$(CASES)" -repetitions $(REPS)
 
 .PHONY: bench-fidelity

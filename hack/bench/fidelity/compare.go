@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/hack/internal/report"
 	"github.com/simclr-operator/simclr-operator/hack/internal/runs"
 )
@@ -22,7 +23,7 @@ type row struct {
 const points = 0.5
 
 // compare makes the rows of both accuracies. The programs draw other numbers from a seed, so their runs are not pairs.
-func compare(precision string, ours, peers []runs.Result) []row {
+func compare(precision v1alpha1.Precision, ours, peers []runs.Result) []row {
 	of := func(name string, value func(runs.Result) float64) row {
 		var r row
 		for i, results := range [][]runs.Result{ours, peers} {
@@ -34,7 +35,7 @@ func compare(precision string, ours, peers []runs.Result) []row {
 		b, eb := report.MeanAndError(r.Seeds[1])
 		r.StandardError = math.Hypot(ea, eb)
 		target := b - max(points, 2*r.StandardError)
-		r.Row, r.Holds = report.NewRow(name+", "+precision, "%", a, b, &target, report.Higher), a >= target
+		r.Row, r.Holds = report.NewRow(name+", "+string(precision), "%", a, b, &target, report.Higher), a >= target
 		return r
 	}
 	return []row{

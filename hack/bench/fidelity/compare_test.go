@@ -29,7 +29,7 @@ func TestCompare(t *testing.T) {
 		"more than two errors, of both": {of(37.3, 38.3, 39.3), of(39, 40, 41), math.Sqrt(2. / 3), 40 - 2*math.Sqrt(2./3), false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			rows := compare("fp32", tc.ours, tc.peers)
+			rows := compare("FP32", tc.ours, tc.peers)
 			if len(rows) != 2 {
 				t.Fatalf("%d rows", len(rows))
 			}

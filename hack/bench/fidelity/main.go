@@ -56,33 +56,46 @@ func bench(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	ours, peers, err := measure(ctx, o, run)
+	rows, err := measure(ctx, o, run)
 	if err != nil {
 		return err
 	}
-	rows := compare("fp32", ours, peers)
 	if err := report.WriteJSON(filepath.Join(o.output, "fidelity.json"), rows); err != nil {
 		return err
 	}
 	return judge(os.Stdout, rows)
 }
 
-// measure every seed, of both programs. What has been measured already, by the same code, is not run again.
-func measure(ctx context.Context, o options, run v1alpha1.SimCLRRun) (ours, peers []runs.Result, err error) {
+// measure every seed: the peer in FP32, and ours in both precisions, each of which is held against it. What has been
+// measured already, by the same code, is not run again.
+func measure(ctx context.Context, o options, run v1alpha1.SimCLRRun) ([]row, error) {
+	precisions := []v1alpha1.Precision{v1alpha1.FP32, v1alpha1.BF16}
+	ours := make([][]runs.Result, len(precisions))
+	var peers []runs.Result
 	for seed := range int64(o.seeds) {
+		run.Spec.Pretraining.Seed, run.Spec.Pretraining.Precision = &seed, v1alpha1.FP32
 		c := o.Config
 		c.Directory = filepath.Join(o.output, "fidelity", fmt.Sprint("seed-", seed))
-		run.Spec.Pretraining.Seed = &seed
-		a, err := runs.Ours(c).Whole(ctx, run)
+		peer, err := runs.Peer(c).Whole(ctx, run)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		b, err := runs.Peer(c).Whole(ctx, run)
-		if err != nil {
-			return nil, nil, err
+		peers = append(peers, peer)
+		report.Say("seed %d: PyTorch: kNN %.2f, linear %.2f", seed, peer.KNN, peer.Linear)
+		for i, precision := range precisions {
+			run.Spec.Pretraining.Precision = precision
+			c.Directory = filepath.Join(o.output, "fidelity", fmt.Sprintf("seed-%d-%s", seed, precision))
+			r, err := runs.Ours(c).Whole(ctx, run)
+			if err != nil {
+				return nil, err
+			}
+			ours[i] = append(ours[i], r)
+			report.Say("seed %d: ours in %s: kNN %.2f, linear %.2f", seed, precision, r.KNN, r.Linear)
 		}
-		report.Say("seed %d: kNN %.2f and %.2f, linear %.2f and %.2f", seed, a.KNN, b.KNN, a.Linear, b.Linear)
-		ours, peers = append(ours, a), append(peers, b)
 	}
-	return ours, peers, nil
+	var rows []row
+	for i, precision := range precisions {
+		rows = append(rows, compare(precision, ours[i], peers)...)
+	}
+	return rows, nil
 }

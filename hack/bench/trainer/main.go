@@ -27,11 +27,12 @@ const (
 )
 
 type options struct {
-	cases, data, output   string
-	step, trainer, python string
-	repetitions, threads  int
-	limit                 int
-	startLimit            time.Duration
+	cases, data, output  string
+	step, augment        string
+	trainer, python      string
+	repetitions, threads int
+	limit                int
+	startLimit           time.Duration
 }
 
 // bench is what has been measured so far.
@@ -59,7 +60,7 @@ func measurements() []measurement {
 	for _, s := range steps {
 		all = append(all, measurement{s.name, s.measure})
 	}
-	return append(all, measurement{"end-to-end", endToEnd})
+	return append(all, measurement{"end-to-end", endToEnd}, measurement{"augmentation", augmentation})
 }
 
 func main() {
@@ -68,6 +69,7 @@ func main() {
 	flag.StringVar(&o.data, "data", "", "of end-to-end: directory of train/<class>/ and test/<class>/")
 	flag.StringVar(&o.output, "output", "build/bench", "directory of trainer.json and trainer-machine.json")
 	flag.StringVar(&o.step, "step", "build/bench/step", "our program of the step alone")
+	flag.StringVar(&o.augment, "augment", "build/bench/augment", "our program of augmentation alone, hack/bench/augment")
 	flag.StringVar(&o.trainer, "trainer", "bin/simclr-trainer", "our program")
 	flag.StringVar(&o.python, "python", "build/bench/venv/bin/python", "the Python that has PyTorch")
 	flag.IntVar(&o.repetitions, "repetitions", 3, "turns of each program")

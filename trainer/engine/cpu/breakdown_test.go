@@ -75,7 +75,7 @@ func multiplyAdds(s step) float64 {
 func traffic(s step) float64 {
 	n := 0
 	for _, v := range append(append([]*value{}, s.in...), s.out...) {
-		n += 4 * v.size()
+		n += 4 * v.room()
 	}
 	return float64(n)
 }
@@ -84,11 +84,15 @@ func traffic(s step) float64 {
 // step.
 func BenchmarkBreakdown(b *testing.B) {
 	for _, bc := range []struct {
-		width  float64
-		images int
-	}{{1, 64}, {0.25, 256}} {
-		b.Run(fmt.Sprintf("ResNet-18 width %v, %dx2 views", bc.width, bc.images), func(b *testing.B) {
-			c := model.Config{Depth: 18, Width: bc.width, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: 32, Dimension: 128, OutputShift: true}
+		width     float64
+		images    int
+		precision engine.Precision
+	}{{1, 64, engine.FP32}, {1, 64, engine.BF16}, {0.25, 256, engine.FP32}} {
+		b.Run(fmt.Sprintf("ResNet-18 width %v, %dx2 views, %s", bc.width, bc.images, map[engine.Precision]string{engine.FP32: "fp32", engine.BF16: "bf16"}[bc.precision]), func(b *testing.B) {
+			c := model.Config{
+				Depth: 18, Width: bc.width, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: 32, Dimension: 128, OutputShift: true,
+				Precision: bc.precision,
+			}
 			s := newStepper(b, newEngine(b), c, bc.images, optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4})
 			breakdown(b, s, randomViews(bc.images, 32))
 		})

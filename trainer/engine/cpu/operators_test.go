@@ -152,9 +152,9 @@ func difference(got, want engine.Tensor) float64 {
 	return worst / largest
 }
 
-func newEngine(t testing.TB) *Engine {
+func newEngine(t testing.TB, options ...Option) *Engine {
 	t.Helper()
-	e, err := New(2)
+	e, err := New(2, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,17 +198,12 @@ const (
 )
 
 func TestOperatorsAgainstInterpreter(t *testing.T) {
-	direct, err := New(2, Direct)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = direct.Close() })
 	for how, on := range map[string]struct {
 		e         *Engine
 		precision engine.Precision
 		within    float64
 	}{
-		"direct":   {direct, engine.FP32, roundingFP32},
+		"direct":   {newEngine(t, Direct), engine.FP32, roundingFP32},
 		"Winograd": {newEngine(t), engine.FP32, roundingFP32},
 		"BF16":     {newEngine(t), engine.BF16, roundingBF16},
 	} {

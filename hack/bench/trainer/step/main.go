@@ -101,12 +101,14 @@ func config(o options) (pretrain.Config, error) {
 	if o.stem != "CIFAR" {
 		return pretrain.Config{}, fmt.Errorf("stem %s: the trainer has CIFAR", o.stem)
 	}
-	if o.precision != "fp32" {
-		return pretrain.Config{}, fmt.Errorf("precision %s: the trainer has fp32", o.precision)
+	precision, ok := map[string]engine.Precision{"fp32": engine.FP32, "bf16": engine.BF16}[o.precision]
+	if !ok {
+		return pretrain.Config{}, fmt.Errorf("precision %s: the trainer has fp32 and bf16", o.precision)
 	}
 	return pretrain.Config{
 		Model: model.Config{
 			Depth: o.depth, Width: 1, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: o.size, Dimension: 128, OutputShift: true,
+			Precision: precision,
 		},
 		Images: o.images, Temperature: 0.5, Optimizer: optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4},
 	}, nil
@@ -115,7 +117,7 @@ func config(o options) (pretrain.Config, error) {
 func steps(s *pretrain.Stepper, views engine.Tensor, n int) (a answer, err error) {
 	for range n {
 		start := time.Now()
-		m, err := s.Step(context.Background(), views, 0.1)
+		m, err := s.Step(context.Background(), pretrain.Whole(views), 0.1)
 		if err != nil {
 			return a, err
 		}
