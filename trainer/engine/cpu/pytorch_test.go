@@ -7,7 +7,8 @@ import (
 )
 
 // Loss, gradients and a step of LARS are what PyTorch computes in float64, to what float32 allows: in float32 PyTorch
-// itself is up to 0.6e-5 away from that, of a tensor's largest value, and 3e-5 with ReLU, whose kinks rounding crosses.
+// itself is up to 0.6e-5 away from that, of a tensor's largest value, 3e-5 with ReLU, whose kinks rounding crosses, and 4e-5
+// with 50 layers.
 func TestWholeStepAgainstPyTorch(t *testing.T) {
 	cases, err := pytorch.Cases()
 	if err != nil {
@@ -26,6 +27,9 @@ func TestWholeStepAgainstPyTorch(t *testing.T) {
 				bound := on.bound
 				if c.Activation == "ReLU" {
 					bound *= 10
+				}
+				if c.Depth > 18 {
+					bound *= deeper
 				}
 				for name, d := range differences {
 					if !(d < bound) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"strings"
 	"testing"
 
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
@@ -80,8 +81,19 @@ func cosine(a, b engine.Tensor) float64 {
 	return ab / math.Sqrt(aa*bb)
 }
 
+// Bounds of a whole step's error, of a tensor's largest value, on a fixed batch. They are close to what float32 allows
+// in 18 layers: on other batches it can be 2e-5, of PyTorch's float32 too (package pytorch). Deeper networks may lose a
+// little more.
+const (
+	stepDirect   = 1e-5
+	stepWinograd = 5e-5
+	deeper       = 6
+)
+
 func TestWholeStepAgainstInterpreter(t *testing.T) {
-	e := newEngine(t)
+	const images = 8
+	engines := map[string]*Engine{"direct": newEngine(t, Direct), "Winograd": newEngine(t)}
+	bounds := map[string]float64{"direct": stepDirect, "Winograd": stepWinograd}
 	for name, change := range map[string]func(c *model.Config){
 		"smooth":          func(*model.Config) {},
 		"ReLU":            func(c *model.Config) { c.Smooth = false },
@@ -97,30 +109,46 @@ func TestWholeStepAgainstInterpreter(t *testing.T) {
 			c := model.Config{Depth: 18, Width: 0.25, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: 16, Dimension: 32, OutputShift: true, Smooth: true}
 			change(&c)
 			o := optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4}
-			ours, reference := newStepper(t, e, c, 4, o), newStepper(t, interp.Engine{}, c, 4, o)
-			views := randomViews(4, c.ImageSize)
-			z, loss, grads := ours.step(views, 0.5)
-			wantZ, wantLoss, wantGrads := reference.step(views, 0.5)
-			if d := max(difference(z, wantZ), difference(loss, wantLoss)); !(d < 1e-4) {
-				t.Errorf("z or loss differ by %.1e", d)
-			}
-			for i, p := range ours.p.Parameters {
-				if d := difference(grads[i], wantGrads[i]); c.Smooth && !(d < 1e-4) {
-					t.Errorf("gradient of %s differs by %.1e of its largest value", p.Name, d)
-				}
-				if got := cosine(grads[i], wantGrads[i]); !(got >= 0.999) {
-					t.Errorf("gradient of %s has cosine %.5f", p.Name, got)
-				}
-			}
-			for _, v := range ours.p.Variables {
-				got, _ := ours.net.Get(v.Name)
-				want, _ := reference.net.Get(v.Name)
-				if d := difference(got, want); c.Smooth && !(d < 2e-4) {
-					t.Errorf("%s after the update differs by %.1e", v.Name, d)
+			views := randomViews(images, c.ImageSize)
+			want := outcomeOf(newStepper(t, interp.Engine{}, c, images, o), views)
+			for how, e := range engines {
+				got := outcomeOf(newStepper(t, e, c, images, o), views)
+				for name, w := range want {
+					d, bound := difference(got[name], w), bounds[how]
+					if c.Depth > 18 || c.HeadLayers > 2 {
+						bound *= deeper
+					}
+					if strings.HasPrefix(name, "gradient") {
+						if r := cosine(got[name], w); !(r >= 0.999) {
+							t.Errorf("%s: %s has cosine %.5f", how, name, r)
+						}
+					}
+					if (c.Smooth || name == "z" || name == "loss") && !(d < bound) {
+						t.Errorf("%s: %s differs by %.1e of its largest value", how, name, d)
+					}
 				}
 			}
 		})
 	}
+}
+
+// outcomeOf a step is z, the loss, every gradient and every variable after the update.
+func outcomeOf(s *stepper, views engine.Tensor) map[string]engine.Tensor {
+	s.t.Helper()
+	all := map[string]engine.Tensor{}
+	var grads []engine.Tensor
+	all["z"], all["loss"], grads = s.step(views, 0.5)
+	for i, p := range s.p.Parameters {
+		all["gradient of "+p.Name] = grads[i]
+	}
+	for _, v := range s.p.Variables {
+		t, err := s.net.Get(v.Name)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		all[v.Name+" after the update"] = t
+	}
+	return all
 }
 
 // A bfloat16 step is a step of the same loss down the same slope, coarsely, on the hardest images for it: noise.

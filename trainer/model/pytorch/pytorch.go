@@ -10,6 +10,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
@@ -21,9 +22,10 @@ var reference []byte
 // A Case is a network, a step, and what comes of it in float64.
 type Case struct {
 	Name                                   string
-	Depth, ImageSize, Images, Dimension    int
+	Depth, ImageSize, Images               int
+	HeadLayers, Dimension                  int
 	Width                                  float64
-	Shortcut, Activation                   string
+	Stem, Shortcut, Activation             string
 	OutputShift                            bool
 	Temperature, LearningRate, WeightDecay float64
 
@@ -53,10 +55,17 @@ func Cases() ([]Case, error) {
 
 // Model is the network's architecture.
 func (c Case) Model() model.Config {
-	return model.Config{
-		Depth: c.Depth, Width: c.Width, Shortcut: c.Shortcut, Initialization: "PyTorch", ImageSize: c.ImageSize,
-		Dimension: c.Dimension, OutputShift: c.OutputShift, Smooth: c.Activation == "Softplus",
+	m := model.Config{
+		Depth: c.Depth, Width: c.Width, Stem: c.Stem, Shortcut: c.Shortcut, Initialization: "PyTorch", ImageSize: c.ImageSize,
+		Head: v1alpha1.HeadNonLinear, HeadLayers: c.HeadLayers, Dimension: c.Dimension, OutputShift: c.OutputShift, Smooth: c.Activation == "Softplus",
 	}
+	switch c.HeadLayers {
+	case 0:
+		m.Head = v1alpha1.HeadNone
+	case 1:
+		m.Head = v1alpha1.HeadLinear
+	}
+	return m
 }
 
 // Optimizer is the step's LARS.

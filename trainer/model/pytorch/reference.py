@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
-from torchvision.models.resnet import BasicBlock, conv1x1
+from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
 
-BLOCKS = {18: (BasicBlock, [2, 2, 2, 2])}
+BLOCKS = {18: (BasicBlock, [2, 2, 2, 2]), 50: (Bottleneck, [3, 4, 6, 3])}
 PLACES = 16  # values of a tensor that are written down
 MOMENTUM, TRUST_COEFFICIENT = 0.9, 0.001
 
@@ -51,14 +51,15 @@ def summary(v, name):
 
 
 class Encoder(torchvision.models.ResNet):
-    """torchvision's ResNet with a multiple of its channels and a stem for small images (appendix B.9 of the paper)."""
+    """torchvision's ResNet with a multiple of its channels, and where wanted a stem for small images (the paper's B.9)."""
 
     def __init__(self, case):
         self.width = case["width"]
         super().__init__(*BLOCKS[case["depth"]])
         stem = self.channels(64)
-        self.conv1, self.bn1 = nn.Conv2d(3, stem, 3, 1, 1, bias=False), nn.BatchNorm2d(stem)
-        self.maxpool = self.fc = nn.Identity()
+        self.conv1, self.bn1, self.fc = nn.Conv2d(3, stem, 7, 2, 3, bias=False), nn.BatchNorm2d(stem), nn.Identity()
+        if case["stem"] == "CIFAR":
+            self.conv1, self.maxpool = nn.Conv2d(3, stem, 3, 1, 1, bias=False), nn.Identity()
         if case["shortcut"] == "GoogleResearch":  # its resnet.py projects in the first block of every group
             self.layer1[0].downsample = nn.Sequential(conv1x1(stem, stem), nn.BatchNorm2d(stem))
 
@@ -80,18 +81,21 @@ def with_softplus(module):
             with_softplus(child)
 
 
+def projection(case, features):
+    """Dense layers with batch norm, all but the last with an activation; none at all makes z of h."""
+    layers = []
+    for i in range(case["headLayers"]):
+        last = i == case["headLayers"] - 1
+        out = case["dimension"] if last else features
+        layers += [nn.Linear(features, out, bias=False), nn.BatchNorm1d(out)] + ([] if last else [nn.ReLU()])
+    if layers and not case["outputShift"]:
+        layers[-1].bias.requires_grad_(False)  # and zero, as it is initialised
+    return nn.Sequential(*layers)
+
+
 def network(case):
     encoder = Encoder(case)
-    features = encoder.layer4[-1].bn2.num_features
-    head = nn.Sequential(
-        nn.Linear(features, features, bias=False),
-        nn.BatchNorm1d(features),
-        nn.ReLU(),
-        nn.Linear(features, case["dimension"], bias=False),
-        nn.BatchNorm1d(case["dimension"]),
-    )
-    if not case["outputShift"]:
-        head[4].bias.requires_grad_(False)  # and zero, as it is initialised
+    head = projection(case, encoder.layer4[-1].conv1.in_channels)
     if case["activation"] == "Softplus":
         with_softplus(encoder)
         with_softplus(head)
@@ -157,13 +161,16 @@ def computed(case):
 
 
 BASE = dict(
-    name="softplus", depth=18, width=1 / 8, shortcut="Torchvision", activation="Softplus", imageSize=16, images=8,
-    dimension=16, outputShift=True, temperature=0.5, learningRate=0.3, weightDecay=0.01,
+    name="softplus", depth=18, width=1 / 8, stem="CIFAR", shortcut="Torchvision", activation="Softplus", imageSize=16, images=8,
+    headLayers=2, dimension=16, outputShift=True, temperature=0.5, learningRate=0.3, weightDecay=0.01,
 )  # fmt: skip
 CASES = [
     BASE,
     BASE | dict(name="ReLU", activation="ReLU"),
     BASE | dict(name="projection shortcuts, no shift", shortcut="GoogleResearch", outputShift=False, temperature=0.1),
+    BASE | dict(name="linear head", headLayers=1),
+    BASE | dict(name="no head", headLayers=0, dimension=64),
+    BASE | dict(name="bottlenecks, ImageNet stem, three layers in the head", depth=50, width=1 / 16, stem="ImageNet", imageSize=64, headLayers=3),
 ]
 
 if __name__ == "__main__":

@@ -98,16 +98,13 @@ func serve(o options) error {
 
 // config is the paper's step at width 1, with step_torch.py's initialisation.
 func config(o options) (pretrain.Config, error) {
-	if o.stem != "CIFAR" {
-		return pretrain.Config{}, fmt.Errorf("stem %s: the trainer has CIFAR", o.stem)
-	}
 	precision, ok := map[string]engine.Precision{"fp32": engine.FP32, "bf16": engine.BF16}[o.precision]
 	if !ok {
 		return pretrain.Config{}, fmt.Errorf("precision %s: the trainer has fp32 and bf16", o.precision)
 	}
 	return pretrain.Config{
 		Model: model.Config{
-			Depth: o.depth, Width: 1, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: o.size, Dimension: 128, OutputShift: true,
+			Depth: o.depth, Width: 1, Stem: o.stem, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: o.size, Dimension: 128, OutputShift: true,
 			Precision: precision,
 		},
 		Images: o.images, Temperature: 0.5, Optimizer: optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4},
