@@ -31,6 +31,7 @@ type Tracker struct {
 	p        contract.Progress
 	images   int64 // that were trained on in this process
 	lastUnit time.Time
+	lastPart time.Time // of a unit, or of all of it
 	samples  []sample
 }
 
@@ -68,6 +69,7 @@ func (t *Tracker) Begin(phase string, total int64) {
 		t.p.Done = t.p.Step
 	}
 	t.lastUnit = time.Now()
+	t.lastPart = t.lastUnit
 	t.samples = append(t.samples[:0], sample{t.lastUnit, t.p.Done, t.images})
 }
 
@@ -77,6 +79,14 @@ func (t *Tracker) Advance(n int64) {
 	defer t.mu.Unlock()
 	t.p.Done += n
 	t.sample()
+}
+
+// Part tells that a part of a unit is done, such as a micro-batch of a step: one that takes long has not
+// stalled.
+func (t *Tracker) Part() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lastPart = time.Now()
 }
 
 // Step tells of a training step: a unit of the phase Training.
@@ -101,6 +111,7 @@ func finite(v float64) float64 {
 // sample notes that a unit was finished now, and forgets what is older than the window.
 func (t *Tracker) sample() {
 	t.lastUnit = time.Now()
+	t.lastPart = t.lastUnit
 	t.samples = append(t.samples, sample{t.lastUnit, t.p.Done, t.images})
 	for len(t.samples) > 2 && t.lastUnit.Sub(t.samples[1].at) >= window {
 		t.samples = t.samples[1:]
@@ -159,12 +170,12 @@ func (t *Tracker) Progress() contract.Progress {
 		p.ResumedFrom = &from
 	}
 	// differences of time.Time go by the monotonic clock: setting the wall clock stalls nothing
-	p.SinceLastUnitSeconds = time.Since(t.lastUnit).Seconds()
+	p.SinceLastUnitSeconds = time.Since(t.lastPart).Seconds()
 	first, last := t.samples[0], t.samples[len(t.samples)-1]
 	if seconds := last.at.Sub(first.at).Seconds(); seconds > 0 {
 		p.ImagesPerSecond = float64(last.images-first.images) / seconds
 		if units := last.done - first.done; units > 0 && p.Total > p.Done {
-			p.ETASeconds = max(0, float64(p.Total-p.Done)*seconds/float64(units)-p.SinceLastUnitSeconds)
+			p.ETASeconds = max(0, float64(p.Total-p.Done)*seconds/float64(units)-time.Since(t.lastUnit).Seconds())
 		}
 	}
 	return p

@@ -169,6 +169,38 @@ func TestWatchEndsAStall(t *testing.T) {
 	})
 }
 
+// A step that takes longer than the limit is no stall while its micro-batches go on; the time that it still
+// needs is not longer for it.
+func TestPartsKeepAStepFromStalling(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		k := New("r", "pretrain", 1, 0)
+		k.Begin(Training, 3)
+		stalled := Watch(ctx, k, time.Minute)
+		for step := range int64(2) {
+			for range 4 {
+				time.Sleep(50 * time.Second)
+				k.Part()
+			}
+			k.Step(Step{Step: step + 1, TotalSteps: 3})
+		}
+		time.Sleep(50 * time.Second)
+		k.Part()
+		if p := k.Progress(); p.ETASeconds != 150 || p.SinceLastUnitSeconds != 0 {
+			t.Errorf("ETA %v s, %v s since the last unit", p.ETASeconds, p.SinceLastUnitSeconds)
+		}
+		select {
+		case err := <-stalled:
+			t.Fatalf("a slow step was ended: %v", err)
+		default:
+		}
+		if err := <-stalled; err == nil {
+			t.Error("a stall after a part was not seen")
+		}
+	})
+}
+
 // Who waits for a stall ends with the stage.
 func TestWatchEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -11,8 +11,9 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/plan"
 )
 
-// views gives two augmented views of the pretraining images, a micro-batch at a time.
-func (d *data) views(s plan.Stage) (*microBatches, error) {
+// views gives two augmented views of the pretraining images, a micro-batch at a time, and tells when one
+// begins.
+func (d *data) views(s plan.Stage, begun func()) (*microBatches, error) {
 	c, err := d.augmentations()
 	if err != nil {
 		return nil, err
@@ -22,7 +23,7 @@ func (d *data) views(s plan.Stage) (*microBatches, error) {
 		l.Prefetch = 2 * l.Parts
 	}
 	b, err := d.batches(l, c)
-	return &microBatches{batches: b, size: c.Size, twice: l.Again}, err
+	return &microBatches{batches: b, size: c.Size, twice: l.Again, begun: begun}, err
 }
 
 // crops gives labelled images, cropped and flipped at random.

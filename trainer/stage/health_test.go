@@ -173,7 +173,7 @@ func TestOnlineImages(t *testing.T) {
 // The loader and the step must be at one: a gradient of other images than the loss would not be seen.
 func TestPartsOutOfOrderAreAnError(t *testing.T) {
 	r := opened(t, epochs(t, 1, 2, 0), folder(t))
-	v, err := r.data.views(r.stage)
+	v, err := r.data.views(r.stage, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,12 +15,14 @@ type microBatches struct {
 	*batches
 	size  int // of an image, in pixels
 	twice bool
+	begun func() // called as each part begins
 	held  []*dataset.Batch
 }
 
 // views are a pretrain.Views of the batch at a position.
 func (m *microBatches) views(at loop.Position) func(context.Context, int) (engine.Tensor, error) {
 	return func(ctx context.Context, part int) (engine.Tensor, error) {
+		m.begun()
 		if !m.twice && part < len(m.held) {
 			return pixels(m.held[part], m.size), nil
 		}

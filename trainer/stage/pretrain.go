@@ -47,7 +47,7 @@ func (r *runner) train(ctx context.Context) (encoder []safetensors.Tensor, loss 
 		return nil, 0, r.fitting(err)
 	}
 	defer s.Close()
-	views, err := r.data.views(r.stage)
+	views, err := r.data.views(r.stage, r.Tracker.Part)
 	if err != nil {
 		return nil, 0, err
 	}
