@@ -23,8 +23,10 @@ func SetDefaults(run *SimCLRRun) {
 	fill(&s.KNN.OnlineImages, 10000)
 	fill(&s.KNN.Temperature, "0.1")
 	fill(&s.LinearEvaluation.Method, LinearSGD)
+	fill(&s.LinearEvaluation.Features, FeaturesEncoder)
 	for i := range s.Finetuning {
 		fill(&s.Finetuning[i].From, FromPretrained)
+		fill(&s.Finetuning[i].Features, FeaturesEncoder)
 	}
 	fill(&s.Accelerator.Type, CPU)
 	fill(&s.Checkpoint.IntervalSeconds, 300)

@@ -185,7 +185,7 @@ func TestResolveStages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := LinearEvaluationSpec{Mode: Enabled, Method: LinearLBFGS, WeightDecay: new(Decimal("1e-4")), MaxIterations: new(int32(300))}
+	want := LinearEvaluationSpec{Mode: Enabled, Method: LinearLBFGS, Features: FeaturesEncoder, WeightDecay: new(Decimal("1e-4")), MaxIterations: new(int32(300))}
 	if d := cmp.Diff(want, got.Spec.LinearEvaluation); d != "" {
 		t.Error(d)
 	}

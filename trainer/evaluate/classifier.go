@@ -12,15 +12,17 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/weights"
 )
 
-// ClassifierConfig is how a linear classifier on an encoder is trained.
+// ClassifierConfig is how a linear classifier on the network up to Model's representation is trained.
 type ClassifierConfig struct {
 	Model   model.Config
 	Batch   int
 	Classes int
-	// Frozen: only the classifier is trained, on the encoder in inference mode (linear evaluation).
+	// Frozen: only the classifier is trained, on the network in inference mode (linear evaluation).
 	Frozen bool
 	// Encoder's tensors by torchvision's names; nil: as the seed initialises it (supervised from scratch).
-	Encoder     []safetensors.Tensor
+	Encoder []safetensors.Tensor
+	// Head's tensors as weights.Head names them, where Model's representation needs them.
+	Head        []safetensors.Tensor
 	WeightDecay float64
 	Seed        int64
 }
@@ -50,7 +52,9 @@ func NewClassifier(e engine.Engine, c ClassifierConfig) (*Classifier, error) {
 	t := &Classifier{c: c, e: e, prog: p, exec: x}
 	err = weights.Initialize(p.Parameters, p.Statistics, c.Seed, x.Set)
 	if err == nil && c.Encoder != nil {
-		err = weights.SetEncoder(c.Model, c.Encoder, x.Set)
+		if err = weights.SetEncoder(c.Model, c.Encoder, x.Set); err == nil {
+			err = weights.SetHead(c.Model, c.Head, x.Set)
+		}
 	}
 	if err != nil {
 		_ = x.Close() // err is what went wrong
@@ -85,7 +89,7 @@ func (t *Classifier) Restore(ts []safetensors.Tensor) error {
 	return weights.Restore(t.prog.Variables, ts, t.exec.Set)
 }
 
-// EncoderHash is the digest of the encoder's parameters and running statistics.
+// EncoderHash is the digest of all parameters and running statistics before the classifier.
 func (t *Classifier) EncoderHash() (string, error) {
 	return weights.EncoderHash(t.c.Model, t.exec.Get)
 }

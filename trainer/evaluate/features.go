@@ -30,7 +30,8 @@ func (i Images) Labels() []int {
 	return labels
 }
 
-// Inference runs an encoder, and with classes a linear classifier on it, in inference mode.
+// Inference runs a network up to its representation, and with classes a linear classifier on it, in inference
+// mode.
 type Inference struct {
 	model model.Config
 	batch int
@@ -38,7 +39,7 @@ type Inference struct {
 	prog  *model.Program
 }
 
-// NewInference compiles it. classes 0: the encoder alone.
+// NewInference compiles it. classes 0: without a classifier.
 func NewInference(e engine.Engine, c model.Config, classes int) (*Inference, error) {
 	batch := plan.InferenceBatch(c.ImageSize)
 	p, err := model.Inference(c, batch, classes)
@@ -60,7 +61,7 @@ func (f *Inference) CopyFrom(get weights.Getter) error {
 	return weights.Copy(f.prog.Parameters, f.prog.Statistics, get, f.exec.Set)
 }
 
-// EncoderHash is the digest of the encoder's parameters and running statistics.
+// EncoderHash is the digest of all parameters and running statistics before the classifier.
 func (f *Inference) EncoderHash() (string, error) {
 	return weights.EncoderHash(f.model, f.exec.Get)
 }
@@ -80,9 +81,9 @@ func checkFrozen(hash func() (string, error), before string) error {
 // Close frees its memory.
 func (f *Inference) Close() error { return f.exec.Close() }
 
-// Features are h of every image, a row each.
+// Features are the network's representation of every image, a row each.
 func (f *Inference) Features(ctx context.Context, images Images, progress func(n int)) (Matrix, error) {
-	return f.run(ctx, images, 0, f.model.Features(), progress)
+	return f.run(ctx, images, 0, f.model.RepresentationSize(), progress)
 }
 
 // Logits of every image, a row each.

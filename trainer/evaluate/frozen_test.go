@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
@@ -17,9 +18,14 @@ var tiny = model.Config{
 // A step of linear evaluation leaves the encoder's digest as it is; one of finetuning does not, and then
 // CheckFrozen says so.
 func TestCheckFrozen(t *testing.T) {
-	for name, frozen := range map[string]bool{"linear evaluation": true, "finetuning": false} {
+	z := tiny
+	z.Representation = v1alpha1.FeaturesProjection
+	for name, tc := range map[string]struct {
+		model  model.Config
+		frozen bool
+	}{"linear evaluation": {tiny, true}, "finetuning": {tiny, false}, "linear evaluation of z": {z, true}, "finetuning from z": {z, false}} {
 		t.Run(name, func(t *testing.T) {
-			c, err := NewClassifier(interp.Engine{}, ClassifierConfig{Model: tiny, Batch: 4, Classes: 2, Frozen: frozen})
+			c, err := NewClassifier(interp.Engine{}, ClassifierConfig{Model: tc.model, Batch: 4, Classes: 2, Frozen: tc.frozen})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -36,7 +42,7 @@ func TestCheckFrozen(t *testing.T) {
 			if _, err := c.Step(images, labels, 0.1); err != nil {
 				t.Fatal(err)
 			}
-			if err := c.CheckFrozen(before); (err == nil) != frozen {
+			if err := c.CheckFrozen(before); (err == nil) != tc.frozen {
 				t.Errorf("CheckFrozen: %v", err)
 			}
 		})

@@ -76,6 +76,7 @@ func (e Encoder) card(s Source) string {
 		"{shortcut}", e.Shortcut,
 		"{size}", fmt.Sprint(e.ImageSize),
 		"{features}", fmt.Sprint(e.Features),
+		"{head}", e.Head.text(),
 		"{run}", s.Run,
 		"{hash}", s.ConfigHash,
 		"{step}", fmt.Sprint(s.Step),

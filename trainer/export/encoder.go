@@ -22,6 +22,7 @@ type Encoder struct {
 	// Tensors by torchvision's names: weights OIHW, batch norm's weight, bias, running_mean, running_var
 	// (float32) and num_batches_tracked (int64). No fc.
 	Tensors []safetensors.Tensor
+	Head    *Head // g(·) that was trained with it; nil: not there
 }
 
 // Source is where an encoder comes from.
@@ -34,6 +35,7 @@ type Source struct {
 // Files of an encoder's directory.
 const (
 	ModelFile    = "model.safetensors"
+	HeadFile     = "head.safetensors" // where there is a projection head
 	ConfigFile   = "config.json"
 	CardFile     = "README.md"
 	ModuleFile   = "encoder.py"
@@ -47,27 +49,38 @@ func (e *Encoder) Check(want Encoder) error {
 	if err := e.checkArchitecture(want); err != nil {
 		return err
 	}
-	have := make(map[string]safetensors.Tensor, len(e.Tensors))
-	for _, t := range e.Tensors {
-		have[t.Name] = t
-	}
-	for _, w := range want.Tensors {
-		t, ok := have[w.Name]
-		if !ok {
-			return mismatch("%s has no tensor %q; it is not the ResNet that spec.encoder describes", ModelFile, w.Name)
-		}
-		if !slices.Equal(t.Shape, w.Shape) || (t.Int64 != nil) != (w.Int64 != nil) {
-			return mismatch("%s: %s has the shape %v, not %v; set spec.encoder to the encoder's depth, widthMultiplier and shortcut", ModelFile, w.Name, t.Shape, w.Shape)
-		}
-		if !finite(t.Data) {
-			return mismatch("%s: %s has values that are not finite numbers; name an encoder whose training did not diverge", ModelFile, w.Name)
-		}
-		delete(have, w.Name)
-	}
+	var have []safetensors.Tensor
 	for _, t := range e.Tensors {
 		// a classifier is of no use here, and many published encoders have one
-		if _, left := have[t.Name]; left && t.Name != "fc.weight" && t.Name != "fc.bias" {
-			return mismatch("%s has the tensor %q, which the ResNet of spec.encoder lacks", ModelFile, t.Name)
+		if t.Name != "fc.weight" && t.Name != "fc.bias" {
+			have = append(have, t)
+		}
+	}
+	return checkTensors(ModelFile, "spec.encoder to the encoder's depth, widthMultiplier and shortcut", have, want.Tensors)
+}
+
+// checkTensors compares names and shapes of a file's tensors, and their values with what training can give.
+func checkTensors(file, fix string, have, want []safetensors.Tensor) error {
+	left := make(map[string]safetensors.Tensor, len(have))
+	for _, t := range have {
+		left[t.Name] = t
+	}
+	for _, w := range want {
+		t, ok := left[w.Name]
+		if !ok {
+			return mismatch("%s has no tensor %q; it is not the network that the spec describes", file, w.Name)
+		}
+		if !slices.Equal(t.Shape, w.Shape) || (t.Int64 != nil) != (w.Int64 != nil) {
+			return mismatch("%s: %s has the shape %v, not %v; set %s", file, w.Name, t.Shape, w.Shape, fix)
+		}
+		if !finite(t.Data) {
+			return mismatch("%s: %s has values that are not finite numbers; name an encoder whose training did not diverge", file, w.Name)
+		}
+		delete(left, w.Name)
+	}
+	for _, t := range have {
+		if _, unknown := left[t.Name]; unknown {
+			return mismatch("%s has the tensor %q, which the network of the spec lacks", file, t.Name)
 		}
 	}
 	return nil

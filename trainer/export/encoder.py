@@ -1,7 +1,8 @@
 """The encoder as a PyTorch module, built as config.json says, with the weights of model.safetensors.
 
-    from encoder import load
+    from encoder import load, load_head
     h = load()(images)  # images (N, 3, S, S) in [0, 1], not normalised
+    z = load_head()(h)  # where there is a head.safetensors
 
 It needs torch and safetensors alone. Parameters have torchvision's names."""
 import json
@@ -68,12 +69,39 @@ class Encoder(nn.Module):
         return x.mean((2, 3))
 
 
+def head(features, type, layers=1, dimension=0, output_normalization=None):
+    """The projection head: features (N, D) to z (N, dimension)."""
+    if type == "None":
+        return nn.Identity()
+    parts = []
+    for _ in range(layers - 1):
+        parts += [nn.Linear(features, features, bias=False), nn.BatchNorm1d(features), nn.ReLU()]
+    return nn.Sequential(*parts, nn.Linear(features, dimension, bias=False), nn.BatchNorm1d(dimension))
+
+
+def read(directory):
+    directory = pathlib.Path(directory or __file__).resolve()
+    directory = directory.parent if directory.is_file() else directory
+    return directory, json.loads((directory / "config.json").read_text())
+
+
 def load(directory=None):
     """The encoder of a directory, by default this file's, in inference mode."""
     from safetensors.torch import load_file
 
-    directory = pathlib.Path(directory or __file__).resolve()
-    directory = directory.parent if directory.is_file() else directory
-    encoder = Encoder(**json.loads((directory / "config.json").read_text())["simclr"])
+    directory, config = read(directory)
+    architecture = {k: v for k, v in config["simclr"].items() if k != "projection_head"}
+    encoder = Encoder(**architecture)
     encoder.load_state_dict(load_file(directory / "model.safetensors"))  # strict: every name and shape fits
     return encoder.eval()
+
+
+def load_head(directory=None):
+    """The projection head that was trained with the encoder, in inference mode."""
+    from safetensors.torch import load_file
+
+    directory, config = read(directory)
+    g = head(config["num_features"], **config["simclr"]["projection_head"])
+    if config["simclr"]["projection_head"]["type"] != "None":
+        g.load_state_dict(load_file(directory / "head.safetensors"))
+    return g.eval()

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,13 +34,38 @@ func Read(dir string) (*Encoder, error) {
 	}
 	e, err := parseConfig(cfg)
 	if err != nil {
-		return nil, contract.UserErrorf("EncoderInvalid", "pretraining.from: %s: %w", filepath.Join(dir, ConfigFile), err)
+		return nil, invalid(dir, ConfigFile, err)
 	}
-	e.Tensors, _, err = safetensors.Read(bytes.NewReader(model), int64(len(model)))
+	if e.Tensors, err = tensors(dir, ModelFile, model); err != nil {
+		return nil, err
+	}
+	if e.Head.stored() {
+		e.Head.Tensors, err = readHead(dir)
+	}
+	return e, err
+}
+
+func readHead(dir string) ([]safetensors.Tensor, error) {
+	raw, err := read(dir, HeadFile)
 	if err != nil {
-		return nil, contract.UserErrorf("EncoderInvalid", "pretraining.from: %s: %w", filepath.Join(dir, ModelFile), err)
+		return nil, err
 	}
-	return e, nil
+	if err := verify(dir, map[string][]byte{HeadFile: raw}); err != nil {
+		return nil, err
+	}
+	return tensors(dir, HeadFile, raw)
+}
+
+func tensors(dir, name string, raw []byte) ([]safetensors.Tensor, error) {
+	ts, _, err := safetensors.Read(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		return nil, invalid(dir, name, err)
+	}
+	return ts, nil
+}
+
+func invalid(dir, name string, err error) error {
+	return contract.UserErrorf("EncoderInvalid", "pretraining.from: %s: %w", filepath.Join(dir, name), err)
 }
 
 func read(dir, name string) ([]byte, error) {
@@ -63,9 +90,9 @@ func verify(dir string, files map[string][]byte) error {
 	}
 	var m manifest
 	if err := json.Unmarshal(raw, &m); err != nil {
-		return contract.UserErrorf("EncoderInvalid", "pretraining.from: %s: %w", filepath.Join(dir, ManifestFile), err)
+		return invalid(dir, ManifestFile, err)
 	}
-	for _, name := range []string{ModelFile, ConfigFile} {
+	for _, name := range slices.Sorted(maps.Keys(files)) {
 		sum := sha256.Sum256(files[name])
 		if got, want := hex.EncodeToString(sum[:]), m.SHA256[name]; got != want {
 			return contract.UserErrorf("EncoderInvalid", "pretraining.from: %s is damaged: its SHA-256 is %s, %s says %s; copy the directory again",
@@ -83,6 +110,7 @@ func parseConfig(raw []byte) (*Encoder, error) {
 	e := &Encoder{
 		Depth: c.SimCLR.Depth, Width: c.SimCLR.WidthMultiplier, Stem: c.SimCLR.Stem, Shortcut: c.SimCLR.Shortcut,
 		ImageSize: c.PretrainedCfg.InputSize[1], Features: c.NumFeatures,
+		Head: c.SimCLR.ProjectionHead.head(),
 	}
 	if e.Depth == 0 { // not written by Write: timm's name of the architecture tells
 		if n, ok := strings.CutPrefix(c.Architecture, "resnet"); ok {

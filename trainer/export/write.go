@@ -41,6 +41,7 @@ type architecture struct {
 	WidthMultiplier v1alpha1.Decimal `json:"width_multiplier"`
 	Stem            string           `json:"stem"`
 	Shortcut        string           `json:"shortcut"`
+	ProjectionHead  *headConfig      `json:"projection_head,omitempty"`
 }
 
 // manifest says what the files are and where they come from.
@@ -67,7 +68,7 @@ func (e Encoder) config() config {
 			InputSize: [3]int{3, e.ImageSize, e.ImageSize}, Interpolation: "bicubic", CropPct: crop,
 			Std: [3]float64{1, 1, 1}, FirstConv: "conv1", Classifier: "fc",
 		},
-		SimCLR: architecture{e.Depth, e.Width, e.Stem, e.Shortcut},
+		SimCLR: architecture{e.Depth, e.Width, e.Stem, e.Shortcut, e.Head.config()},
 	}
 }
 
@@ -75,27 +76,15 @@ func (e Encoder) config() config {
 // source always give the same bytes: there are no time stamps. The manifest comes last; until then
 // readers see that it does not fit. Errors of storage have exit code 14.
 func Write(dir string, e Encoder, s Source) (sum string, err error) {
-	var model bytes.Buffer
-	if err := safetensors.Write(&model, e.Tensors, map[string]string{"format": "pt"}); err != nil {
-		return "", fmt.Errorf("exporting the encoder: %w", err)
-	}
-	cfg, err := json.MarshalIndent(e.config(), "", "  ")
+	files, err := e.files(s)
 	if err != nil {
 		return "", err
 	}
-	if err := checkpoint.CleanFiles(dir, ModelFile, ConfigFile, CardFile, ModuleFile, ManifestFile); err != nil {
+	if err := checkpoint.CleanFiles(dir, ModelFile, HeadFile, ConfigFile, CardFile, ModuleFile, ManifestFile); err != nil {
 		return "", err
 	}
 	m := manifest{SchemaVersion: 1, Run: s.Run, ConfigHash: s.ConfigHash, Step: s.Step, SHA256: map[string]string{}}
-	for _, f := range []struct {
-		name string
-		data []byte
-	}{
-		{ModelFile, model.Bytes()},
-		{ConfigFile, append(cfg, '\n')},
-		{CardFile, []byte(e.card(s))},
-		{ModuleFile, module},
-	} {
+	for _, f := range files {
 		h := sha256.Sum256(f.data)
 		m.SHA256[f.name] = hex.EncodeToString(h[:])
 		if err := checkpoint.WriteFile(filepath.Join(dir, f.name), f.data); err != nil {
@@ -107,4 +96,38 @@ func Write(dir string, e Encoder, s Source) (sum string, err error) {
 		return "", err
 	}
 	return m.SHA256[ModelFile], checkpoint.WriteFile(filepath.Join(dir, ManifestFile), append(raw, '\n'))
+}
+
+// content of a file.
+type content struct {
+	name string
+	data []byte
+}
+
+// files of an encoder but the manifest.
+func (e Encoder) files(s Source) ([]content, error) {
+	cfg, err := json.MarshalIndent(e.config(), "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	model, err := stored(e.Tensors)
+	if err != nil {
+		return nil, fmt.Errorf("exporting the encoder: %w", err)
+	}
+	all := []content{{ModelFile, model}}
+	if e.Head.stored() {
+		head, err := stored(e.Head.Tensors)
+		if err != nil {
+			return nil, fmt.Errorf("exporting the projection head: %w", err)
+		}
+		all = append(all, content{HeadFile, head})
+	}
+	return append(all, content{ConfigFile, append(cfg, '\n')}, content{CardFile, []byte(e.card(s))}, content{ModuleFile, module}), nil
+}
+
+// stored are tensors in a safetensors file that PyTorch reads.
+func stored(ts []safetensors.Tensor) ([]byte, error) {
+	var b bytes.Buffer
+	err := safetensors.Write(&b, ts, map[string]string{"format": "pt"})
+	return b.Bytes(), err
 }

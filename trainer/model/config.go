@@ -24,6 +24,9 @@ type Config struct {
 	Smooth         bool             // softplus in ReLU's place, for tests that compare executors
 	RunningNorm    bool             // batch norm by its running statistics in training too, for tests that compare micro-batches
 	Precision      engine.Precision // of the contrastive step
+	// Representation is what Inference gives and a classifier sees: h, which "" is too, what the head's first layer
+	// gives, or z.
+	Representation v1alpha1.Features
 }
 
 // FromSpec is the architecture that a resolved spec describes.
@@ -84,6 +87,14 @@ func (c Config) channels(base int) int { return max(1, int(float64(base)*c.Width
 
 // Features is the dimension of h.
 func (c Config) Features() int { return c.expansion() * c.channels(512) }
+
+// RepresentationSize is the length of what Representation names.
+func (c Config) RepresentationSize() int {
+	if c.Representation == v1alpha1.FeaturesProjection {
+		return c.Dimension
+	}
+	return c.Features()
+}
 
 // headLayers of a nonlinear head.
 func (c Config) headLayers() int {

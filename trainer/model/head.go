@@ -29,6 +29,23 @@ func (n *network) head(h *gorgonia.Node) *gorgonia.Node {
 	return n.fail("projectionHead.type %q: NonLinear, Linear and None are known", n.Head)
 }
 
+// representation is what a classifier sees of images.
+func (n *network) representation(x *gorgonia.Node) *gorgonia.Node {
+	h := n.encoder(x)
+	switch n.Representation {
+	case "", v1alpha1.FeaturesEncoder:
+		return h
+	case v1alpha1.FeaturesProjection:
+		return n.head(h)
+	case v1alpha1.FeaturesHeadFirstLayer:
+		if n.Head != "" && n.Head != v1alpha1.HeadNonLinear {
+			return n.fail("features HeadFirstLayer need projectionHead.type NonLinear, not %s", n.Head)
+		}
+		return n.hidden(h, 1)
+	}
+	return n.fail("features %q: Encoder, HeadFirstLayer and Projection are known", n.Representation)
+}
+
 // hidden are the first layers of a nonlinear head, each as wide as h: dense, batch norm, activation.
 func (n *network) hidden(y *gorgonia.Node, layers int) *gorgonia.Node {
 	for i := range layers {
@@ -42,10 +59,10 @@ func (n *network) output(y *gorgonia.Node, at int) *gorgonia.Node {
 	return n.batchNorm(n.dense(y, headName(at, 0), n.Dimension), headName(at, 1), 1, n.OutputShift)
 }
 
-// headPrefix of the head's parameters.
-const headPrefix = "projection."
+// HeadPrefix begins the names of the head's parameters.
+const HeadPrefix = "projection."
 
-func headName(layer, part int) string { return fmt.Sprint(headPrefix, 3*layer+part) }
+func headName(layer, part int) string { return fmt.Sprint(HeadPrefix, 3*layer+part) }
 
 // classifier is the linear layer fc: features (N, D) to logits (N, classes).
 func (n *network) classifier(x *gorgonia.Node, classes int, init Init) *gorgonia.Node {

@@ -26,6 +26,7 @@ type Parameter struct {
 type Statistics struct {
 	Name     string // of the batch norm layer
 	Channels int
+	Shift    bool // β is a parameter, else a constant 0
 	running  *gorgonia.Node
 	batch    *gorgonia.Node // nil in inference mode
 	count    int            // values a channel has in a batch
@@ -110,7 +111,7 @@ func (n *network) batchNorm(x *gorgonia.Node, name string, gamma float32, shift 
 		b = n.input(name+".bias", c)
 		n.constants = append(n.constants, engine.Variable{Name: name + ".bias", Node: b})
 	}
-	s := Statistics{Name: name, Channels: c, running: n.input(RunningName(name), 2, c), count: engine.Size(x.Shape()) / c}
+	s := Statistics{Name: name, Channels: c, Shift: shift, running: n.input(RunningName(name), 2, c), count: engine.Size(x.Shape()) / c}
 	used := s.running
 	if n.training {
 		s.batch = n.apply(op.BatchStatistics{}, x)

@@ -120,12 +120,18 @@ func TestUnknownArchitectures(t *testing.T) {
 		"depth":     {func(c *Config) { c.Depth = 20 }, "encoder.depth 20: 18, 34, 50, 101, 152 and 200 are known"},
 		"stem":      {func(c *Config) { c.Stem = "MNIST" }, `encoder.stem "MNIST": CIFAR and ImageNet are known`},
 		"head":      {func(c *Config) { c.Head = "Deep" }, `projectionHead.type "Deep": NonLinear, Linear and None are known`},
+		"features":  {func(c *Config) { c.Representation = "Stem" }, `features "Stem": Encoder, HeadFirstLayer and Projection are known`},
+		"no layer":  {func(c *Config) { c.Head, c.Representation = "Linear", "HeadFirstLayer" }, "features HeadFirstLayer need projectionHead.type NonLinear, not Linear"},
 		"no head's": {func(c *Config) { c.Head = "None" }, "z is h and has 32 values, not 128"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := Config{Depth: 18, Width: 1. / 16, ImageSize: 8, Dimension: 128}
 			tc.change(&c)
-			if _, err := Contrastive(c, 2, optimizer.Config{Kind: "LARS"}); err == nil || !strings.Contains(err.Error(), tc.want) {
+			_, err := Contrastive(c, 2, optimizer.Config{Kind: "LARS"})
+			if c.Representation != "" {
+				_, err = Inference(c, 2, 0)
+			}
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want one that says %q", err, tc.want)
 			}
 		})

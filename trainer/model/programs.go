@@ -5,6 +5,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/op"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
@@ -129,13 +130,13 @@ const (
 	SupervisedUpdate        // learning rate (1) and the gradients → new parameters
 )
 
-// Supervised is the training step of a linear classifier on the encoder. Frozen: only the classifier
-// is trained, on the encoder in inference mode (linear evaluation, paper section 2.3); else everything
-// is (finetuning, paper appendix B.5). Parameters has all, Trained those with gradients.
+// Supervised is the training step of a linear classifier on the network up to Config.Representation.
+// Frozen: only the classifier is trained, on the network in inference mode (linear evaluation, paper section
+// 2.3); else everything is (finetuning, paper appendix B.5). Parameters has all, Trained those with gradients.
 func Supervised(c Config, images, classes int, frozen bool, o optimizer.Config) (*SupervisedProgram, error) {
 	n := newNetwork(c, !frozen)
 	x, labels, dloss := n.input("images", images, 3, c.ImageSize, c.ImageSize), n.input("labels", images), n.input("dloss", 1)
-	h := n.encoder(x)
+	h := n.representation(x)
 	backbone := len(n.params)
 	init := normal(0.01)
 	if frozen {
@@ -175,12 +176,12 @@ type SupervisedProgram struct {
 	Trained []Parameter
 }
 
-// Inference is the encoder in inference mode: images → h (N, Features), and with classes > 0 logits
-// (N, classes) too.
+// Inference is the network up to Config.Representation in inference mode: images → features
+// (N, RepresentationSize), and with classes > 0 logits (N, classes) too.
 func Inference(c Config, images, classes int) (*Program, error) {
 	n := newNetwork(c, false)
 	x := n.input("images", images, 3, c.ImageSize, c.ImageSize)
-	h := n.encoder(x)
+	h := n.representation(x)
 	fetches := gorgonia.Nodes{h}
 	if classes > 0 {
 		fetches = append(fetches, n.classifier(h, classes, constant(0)))
@@ -196,9 +197,23 @@ func Inference(c Config, images, classes int) (*Program, error) {
 
 // Encoder are the parameters and statistics of the encoder alone, in torchvision's order.
 func Encoder(c Config) ([]Parameter, []Statistics, error) {
+	c.Representation = v1alpha1.FeaturesEncoder
 	p, err := Inference(c, 1, 0)
 	if err != nil {
 		return nil, nil, err
 	}
 	return p.Parameters, p.Statistics, nil
+}
+
+// Head are the parameters and statistics of the projection head's layers up to Config.Representation.
+func Head(c Config) ([]Parameter, []Statistics, error) {
+	p, err := Inference(c, 1, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	ps, stats, err := Encoder(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p.Parameters[len(ps):], p.Statistics[len(stats):], nil
 }

@@ -78,8 +78,31 @@ func (n *Network) addHead(h v1alpha1.ProjectionHeadSpec) error {
 // hiddenLayer of a head, as wide as h: dense, and batch norm with γ and β.
 func (n *Network) hiddenLayer() int64 { return int64(n.Features) * int64(n.Features+2) }
 
-// classifier's parameters: weights and biases.
-func (n Network) classifier(classes int) int64 { return int64(n.Features+1) * int64(classes) }
+// classifier is what a linear classifier stands on: the length of its features, and how many of the projection
+// head's parameters are before it.
+type classifier struct {
+	features int
+	head     int64
+}
+
+// classifier on features that a field names.
+func (n *Network) classifier(h v1alpha1.ProjectionHeadSpec, field string, f v1alpha1.Features) (classifier, error) {
+	switch f {
+	case v1alpha1.FeaturesEncoder:
+		return classifier{n.Features, 0}, nil
+	case v1alpha1.FeaturesProjection:
+		return classifier{n.Dimension, n.HeadParameters}, nil
+	case v1alpha1.FeaturesHeadFirstLayer:
+		if h.Type == v1alpha1.HeadNonLinear {
+			return classifier{n.Features, n.hiddenLayer()}, nil
+		}
+		return classifier{}, contract.UserErrorf("InvalidSpec", "%s HeadFirstLayer needs projectionHead.type NonLinear, it is %s; set it to Encoder or Projection", field, h.Type)
+	}
+	return classifier{}, contract.UserErrorf("InvalidSpec", "%s %q; set it to Encoder, HeadFirstLayer or Projection", field, f)
+}
+
+// parameters of its own: weights and biases.
+func (c classifier) parameters(classes int) int64 { return int64(c.features+1) * int64(classes) }
 
 const float32Bytes = 4
 

@@ -27,7 +27,7 @@ func TestNumbersAsTorchvisionPublishes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			n := architecture{depth: tc.depth, width: 1, imageNet: true, imageSize: 224}.network()
-			if got := n.EncoderParameters + n.classifier(1000); got != tc.parameters {
+			if got := n.EncoderParameters + (classifier{features: n.Features}).parameters(1000); got != tc.parameters {
 				t.Errorf("%d parameters, want %d", got, tc.parameters)
 			}
 			if n.Features != tc.features {

@@ -25,10 +25,10 @@ func yardstick() *v1alpha1.SimCLRRun {
 		Pretraining:    v1alpha1.PretrainingSpec{Epochs: new(int32(10)), WarmupEpochs: new(int32(1)), LearningRate: new(v1alpha1.Decimal("1")), LearningRateScaling: "None"},
 		KNN:            v1alpha1.KNNSpec{Mode: v1alpha1.Enabled},
 		LinearEvaluation: v1alpha1.LinearEvaluationSpec{
-			Mode: v1alpha1.Enabled, Method: v1alpha1.LinearLBFGS, MaxIterations: new(int32(300)),
+			Mode: v1alpha1.Enabled, Method: v1alpha1.LinearLBFGS, Features: v1alpha1.FeaturesEncoder, MaxIterations: new(int32(300)),
 			Epochs: new(int32(100)), LearningRate: new(v1alpha1.Decimal("0.1")),
 		},
-		Finetuning: []v1alpha1.FinetuningSpec{{Name: "one-percent", LabelFraction: "0.01", Epochs: new(int32(60)), LearningRate: new(v1alpha1.Decimal("0.05"))}},
+		Finetuning: []v1alpha1.FinetuningSpec{{Name: "one-percent", LabelFraction: "0.01", Features: v1alpha1.FeaturesEncoder, Epochs: new(int32(60)), LearningRate: new(v1alpha1.Decimal("0.05"))}},
 	}
 	return r
 }
@@ -155,8 +155,12 @@ func TestUserErrors(t *testing.T) {
 		"a stem that is not there":           {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Stem = "MNIST" }, `encoder.stem "MNIST"; set it to CIFAR or ImageNet`},
 		"a head that is not there":           {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.ProjectionHead.Type = "Deep" }, `projectionHead.type "Deep"; set it to NonLinear, Linear or None`},
 		"a head of four layers":              {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.ProjectionHead.Layers = 4 }, "projectionHead.layers 4; set it to 2 or 3"},
-		"more labels than all":               {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Finetuning[0].LabelFraction = "1.5" }, "finetuning[one-percent].labelFraction 1.5"},
-		"no learning rate":                   {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.LearningRate = new(v1alpha1.Decimal("0")) }, "pretraining.learningRate"},
+		"a linear head's first layer": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) {
+			s.ProjectionHead.Type, s.LinearEvaluation.Features = "Linear", "HeadFirstLayer"
+		}, "linearEvaluation.features HeadFirstLayer needs projectionHead.type NonLinear, it is Linear; set it to Encoder or Projection"},
+		"features that are not there": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Finetuning[0].Features = "Stem" }, `finetuning[one-percent].features "Stem"; set it to Encoder, HeadFirstLayer or Projection`},
+		"more labels than all":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Finetuning[0].LabelFraction = "1.5" }, "finetuning[one-percent].labelFraction 1.5"},
+		"no learning rate":            {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.LearningRate = new(v1alpha1.Decimal("0")) }, "pretraining.learningRate"},
 		"an absurd step": {func(s *v1alpha1.SimCLRRunSpec, f *Facts) {
 			s.BatchSize, s.Dataset.ImageSize, s.Encoder.WidthMultiplier, f.Pretraining.Train = 65536, new(int32(512)), "4", 100_000
 		}, "batchSize 65536: a step of stage pretrain needs about"},
@@ -168,6 +172,39 @@ func TestUserErrors(t *testing.T) {
 			var e *contract.Error
 			if !errors.As(err, &e) || e.Code != contract.ExitUserError || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("got %v, want a user error with %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// A classifier's parameters, and those of the head before it: h has 128 features, a hidden layer 128·128 + 2·128
+// parameters, z 32 values.
+func TestParametersByFeatures(t *testing.T) {
+	const hidden = 128*128 + 2*128
+	for name, tc := range map[string]struct {
+		head                   v1alpha1.ProjectionHeadSpec
+		features               v1alpha1.Features
+		wantLinear, wantBefore int64
+	}{
+		"h":               {v1alpha1.ProjectionHeadSpec{Type: "NonLinear", Layers: 2}, "Encoder", 1290, 0},
+		"first layer":     {v1alpha1.ProjectionHeadSpec{Type: "NonLinear", Layers: 3}, "HeadFirstLayer", 1290, hidden},
+		"z":               {v1alpha1.ProjectionHeadSpec{Type: "NonLinear", Layers: 2}, "Projection", 330, hidden + 128*32 + 32},
+		"z of a deep one": {v1alpha1.ProjectionHeadSpec{Type: "NonLinear", Layers: 3}, "Projection", 330, 2*hidden + 128*32 + 32},
+		"linear z":        {v1alpha1.ProjectionHeadSpec{Type: "Linear"}, "Projection", 330, 128*32 + 32},
+		"z is h":          {v1alpha1.ProjectionHeadSpec{Type: "None"}, "Projection", 1290, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := yardstick()
+			r.Spec.ProjectionHead, r.Spec.LinearEvaluation.Features, r.Spec.Finetuning[0].Features = tc.head, tc.features, tc.features
+			r.Spec.ProjectionHead.Dimension = 32
+			p, err := New(r, cifar())
+			if err != nil {
+				t.Fatal(err)
+			}
+			linear, _ := p.Stage("linear-eval")
+			finetuning, _ := p.Stage("one-percent")
+			if linear.Parameters != tc.wantLinear || finetuning.Parameters != yardstickEncoder+tc.wantBefore+tc.wantLinear {
+				t.Errorf("%d and %d parameters, want %d and %d", linear.Parameters, finetuning.Parameters, tc.wantLinear, yardstickEncoder+tc.wantBefore+tc.wantLinear)
 			}
 		})
 	}

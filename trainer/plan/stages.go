@@ -73,7 +73,11 @@ func (b builder) linear() (Stage, error) {
 	if err := b.labels("linearEvaluation", "linearEvaluation.mode"); err != nil {
 		return s, err
 	}
-	s.Parameters = b.net.classifier(b.facts.Evaluation.Classes)
+	c, err := b.net.classifier(b.spec.ProjectionHead, "linearEvaluation.features", l.Features)
+	if err != nil {
+		return s, err
+	}
+	s.Parameters = c.parameters(b.facts.Evaluation.Classes)
 	if l.Method == v1alpha1.LinearLBFGS {
 		if l.MaxIterations == nil {
 			return s, unresolved("linearEvaluation.maxIterations")
@@ -81,7 +85,7 @@ func (b builder) linear() (Stage, error) {
 		s.Kind, s.TotalSteps = LinearLBFGS, int64(*l.MaxIterations)
 		// features of all images, the training ones as float64 again, and their logits
 		rows := int64(s.Images)
-		s.MemoryBytes = (rows*12+int64(b.facts.Evaluation.Test)*4)*int64(b.net.Features) + rows*8*int64(b.facts.Evaluation.Classes)
+		s.MemoryBytes = (rows*12+int64(b.facts.Evaluation.Test)*4)*int64(c.features) + rows*8*int64(b.facts.Evaluation.Classes)
 		return s, nil
 	}
 	if l.Epochs == nil || l.LearningRate == nil {
@@ -96,7 +100,7 @@ func (b builder) linear() (Stage, error) {
 		return s, err
 	}
 	s.PeakLearningRate = scaled(rate, "Linear", s.Batch)
-	s.setMemory(b.net.inference(b.net.EncoderParameters + s.Parameters))
+	s.setMemory(b.net.inference(b.net.EncoderParameters + c.head + s.Parameters))
 	return s, nil
 }
 
@@ -123,7 +127,11 @@ func (b builder) finetuning(i int) (Stage, error) {
 		return s, err
 	}
 	s.PeakLearningRate = scaled(rate, "Linear", s.Batch)
-	s.Parameters = b.net.EncoderParameters + b.net.classifier(b.facts.Evaluation.Classes)
+	c, err := b.net.classifier(b.spec.ProjectionHead, field+".features", f.Features)
+	if err != nil {
+		return s, err
+	}
+	s.Parameters = b.net.EncoderParameters + c.head + c.parameters(b.facts.Evaluation.Classes)
 	s.setMemory(b.net.step(s.Parameters, s.Parameters, 1))
 	return s, nil
 }

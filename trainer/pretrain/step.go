@@ -158,5 +158,10 @@ func (s *Stepper) Encoder(steps int64) ([]safetensors.Tensor, error) {
 	return weights.Encoder(s.c.Model, s.network.Get, steps)
 }
 
+// Head are the projection head's tensors, as weights.Head names them, after so many steps.
+func (s *Stepper) Head(steps int64) ([]safetensors.Tensor, error) {
+	return weights.Head(s.c.Model, s.network.Get, steps)
+}
+
 // Close frees the step's memory.
 func (s *Stepper) Close() error { return closing(s.ntxent.Close(), s.network) }

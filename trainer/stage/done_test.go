@@ -109,7 +109,7 @@ func TestAnOlderAttemptWritesNothing(t *testing.T) {
 		}
 	}
 	for name, err := range map[string]error{
-		"the encoder": r.finish(t.Context(), &v1alpha1.Results{}, nil, export.Source{}),
+		"the encoder": r.finish(t.Context(), &v1alpha1.Results{}, trained{}, export.Source{}),
 		"the result":  r.save(contract.TerminationMessage{Stage: o.Stage}),
 	} {
 		var e *contract.Error

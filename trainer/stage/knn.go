@@ -14,7 +14,7 @@ import (
 
 // knn classifies test images by their neighbours among training images, in the features of an encoder.
 func (r *runner) knn(ctx context.Context, encoder []safetensors.Tensor, images, others evaluate.Images) (a evaluate.Accuracy, err error) {
-	train, test, err := r.features(ctx, encoder, images, others)
+	train, test, err := r.features(ctx, r.model, trained{encoder: encoder}, images, others)
 	if err != nil {
 		return a, err
 	}

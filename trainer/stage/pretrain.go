@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
-	"strings"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -12,10 +11,10 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/evaluate"
 	"github.com/simclr-operator/simclr-operator/trainer/export"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
+	"github.com/simclr-operator/simclr-operator/trainer/model"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
 	"github.com/simclr-operator/simclr-operator/trainer/pretrain"
 	"github.com/simclr-operator/simclr-operator/trainer/report"
-	"github.com/simclr-operator/simclr-operator/trainer/safetensors"
 	"github.com/simclr-operator/simclr-operator/trainer/weights"
 )
 
@@ -24,7 +23,7 @@ const pretrainMomentum = 0.9
 
 // pretrain trains the encoder, exports it and classifies by its features.
 func (r *runner) pretrain(ctx context.Context) (*v1alpha1.Results, error) {
-	tensors, loss, err := r.train(ctx)
+	w, loss, err := r.train(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -32,24 +31,24 @@ func (r *runner) pretrain(ctx context.Context) (*v1alpha1.Results, error) {
 	if r.stage.TotalSteps > 0 {
 		results.PretrainingLoss = fmt.Sprintf("%.4f", loss)
 	}
-	return results, r.finish(ctx, results, tensors, export.Source{Run: r.Run.Name, ConfigHash: r.hash, Step: r.stage.TotalSteps})
+	return results, r.finish(ctx, results, w, export.Source{Run: r.Run.Name, ConfigHash: r.hash, Step: r.stage.TotalSteps})
 }
 
-// train gives the trained encoder and its last loss. The training step's memory is free when it returns,
+// train gives the trained weights and the last loss. The training step's memory is free when it returns,
 // before what comes next takes its own.
-func (r *runner) train(ctx context.Context) (encoder []safetensors.Tensor, loss float64, err error) {
+func (r *runner) train(ctx context.Context) (w trained, loss float64, err error) {
 	p := r.spec.Pretraining
 	s, err := pretrain.NewStepper(r.engine, pretrain.Config{
 		Model: r.model, Images: r.stage.Batch, MicroBatch: r.stage.MicroBatch, Temperature: p.Temperature.MustFloat(), Seed: *p.Seed,
 		Optimizer: optimizer.Config{Kind: p.Optimizer, Momentum: pretrainMomentum, WeightDecay: p.WeightDecay.MustFloat()},
 	}, collective.Single{})
 	if err != nil {
-		return nil, 0, r.fitting(err)
+		return w, 0, r.fitting(err)
 	}
 	defer s.Close()
 	views, err := r.data.views(r.stage, r.Tracker.Part)
 	if err != nil {
-		return nil, 0, err
+		return w, 0, err
 	}
 	defer views.close()
 	loss, err = r.loop().Run(ctx, loop.Task{
@@ -60,74 +59,25 @@ func (r *runner) train(ctx context.Context) (encoder []safetensors.Tensor, loss 
 		},
 	})
 	if err != nil {
-		return nil, 0, r.fitting(err)
+		return w, 0, r.fitting(err)
 	}
-	encoder, err = s.Encoder(r.stage.TotalSteps)
-	return encoder, loss, err
-}
-
-// takeOver copies an encoder that exists.
-func (r *runner) takeOver(ctx context.Context) (*v1alpha1.Results, error) {
-	dir, err := r.sourceDir()
-	if err != nil {
-		return nil, err
+	if w.encoder, err = s.Encoder(r.stage.TotalSteps); err != nil {
+		return w, 0, err
 	}
-	e, err := export.Read(dir)
-	if err != nil {
-		return nil, err
-	}
-	shapes, err := weights.Shapes(r.model)
-	if err != nil {
-		return nil, err
-	}
-	if err := e.Check(r.exported(shapes)); err != nil {
-		return nil, err
-	}
-	var tensors []safetensors.Tensor
-	for _, t := range e.Tensors {
-		if !strings.HasPrefix(t.Name, "fc.") { // a published encoder's classifier
-			tensors = append(tensors, t)
-		}
-	}
-	results := &v1alpha1.Results{}
-	return results, r.finish(ctx, results, tensors, export.Source{Run: r.Run.Name, ConfigHash: r.hash})
-}
-
-// sourceDir is the directory of pretraining.from.
-func (r *runner) sourceDir() (string, error) {
-	if r.Encoder != "" {
-		return r.Encoder, nil
-	}
-	from := r.spec.Pretraining.From
-	if from.URI == "" {
-		return "", contract.UserErrorf("EncoderMissing", "pretraining.from.run %q is only known in a cluster; name the other run's encoder/ directory with --encoder", from.Run)
-	}
-	path, ok := strings.CutPrefix(from.URI, "pvc://")
-	if !ok {
-		return "", contract.UserErrorf("InvalidSpec", "pretraining.from.uri %q; set it to pvc://CLAIM/PATH", from.URI)
-	}
-	return filepath.Join(contract.DataDir, filepath.Clean("/"+path)), nil
-}
-
-// exported is the encoder of this run with its tensors.
-func (r *runner) exported(ts []safetensors.Tensor) export.Encoder {
-	s := r.spec.Encoder
-	return export.Encoder{
-		Depth: int(s.Depth), Width: s.WidthMultiplier, Stem: s.Stem, Shortcut: s.Shortcut,
-		ImageSize: r.model.ImageSize, Features: r.model.Features(), Tensors: ts,
-	}
+	w.head, err = s.Head(r.stage.TotalSteps)
+	return w, loss, err
 }
 
 // finish exports the encoder and classifies by its features.
-func (r *runner) finish(ctx context.Context, results *v1alpha1.Results, ts []safetensors.Tensor, source export.Source) (err error) {
+func (r *runner) finish(ctx context.Context, results *v1alpha1.Results, w trained, source export.Source) (err error) {
 	if err := r.store.Fence(); err != nil {
 		return err
 	}
-	r.encoderSHA256, err = export.Write(filepath.Join(r.Output, contract.EncoderDir), r.exported(ts), source)
+	r.encoderSHA256, err = export.Write(filepath.Join(r.Output, contract.EncoderDir), r.exported(w), source)
 	if err != nil || r.spec.KNN.Mode != v1alpha1.Enabled {
 		return err
 	}
-	a, err := r.knn(ctx, ts, r.data.labelledTrain(), r.data.labelledTest())
+	a, err := r.knn(ctx, w.encoder, r.data.labelledTrain(), r.data.labelledTest())
 	if err != nil {
 		return err
 	}
@@ -136,14 +86,17 @@ func (r *runner) finish(ctx context.Context, results *v1alpha1.Results, ts []saf
 	return nil
 }
 
-// features of training and test images.
-func (r *runner) features(ctx context.Context, encoder []safetensors.Tensor, images, others evaluate.Images) (train, test evaluate.Matrix, err error) {
-	f, err := evaluate.NewInference(r.engine, r.model, 0)
+// features that a network with these weights represents training and test images by.
+func (r *runner) features(ctx context.Context, c model.Config, w trained, images, others evaluate.Images) (train, test evaluate.Matrix, err error) {
+	f, err := evaluate.NewInference(r.engine, c, 0)
 	if err != nil {
 		return train, test, r.fitting(err)
 	}
 	defer f.Close()
-	if err := weights.SetEncoder(r.model, encoder, f.Set); err != nil {
+	if err := weights.SetEncoder(c, w.encoder, f.Set); err != nil {
+		return train, test, err
+	}
+	if err := weights.SetHead(c, w.head, f.Set); err != nil {
 		return train, test, err
 	}
 	before, err := f.EncoderHash()

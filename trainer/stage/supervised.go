@@ -2,34 +2,21 @@ package stage
 
 import (
 	"context"
-	"path/filepath"
 
-	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/dataset"
 	"github.com/simclr-operator/simclr-operator/trainer/evaluate"
-	"github.com/simclr-operator/simclr-operator/trainer/export"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
 	"github.com/simclr-operator/simclr-operator/trainer/report"
-	"github.com/simclr-operator/simclr-operator/trainer/safetensors"
 )
-
-// encoder are the tensors of the run's encoder, which the pretrain stage has exported.
-func (r *runner) encoder() ([]safetensors.Tensor, error) {
-	e, err := export.Read(filepath.Join(r.Output, contract.EncoderDir))
-	if err != nil {
-		return nil, err
-	}
-	return e.Tensors, nil
-}
 
 // linearLBFGS fits a linear classifier to features of un-augmented images.
 func (r *runner) linearLBFGS(ctx context.Context) (*v1alpha1.Results, error) {
-	encoder, err := r.encoder()
+	w, err := r.trained()
 	if err != nil {
 		return nil, err
 	}
-	train, test, err := r.features(ctx, encoder, r.data.labelledTrain(), r.data.labelledTest())
+	train, test, err := r.features(ctx, r.represented(r.spec.LinearEvaluation.Features), w, r.data.labelledTrain(), r.data.labelledTest())
 	if err != nil {
 		return nil, err
 	}
@@ -53,12 +40,12 @@ func (r *runner) linearLBFGS(ctx context.Context) (*v1alpha1.Results, error) {
 // linearSGD trains a linear classifier on the frozen encoder, on randomly cropped and flipped images
 // (paper appendix B.6).
 func (r *runner) linearSGD(ctx context.Context) (*v1alpha1.Results, error) {
-	encoder, err := r.encoder()
+	w, err := r.trained()
 	if err != nil {
 		return nil, err
 	}
 	a, err := r.supervised(ctx, evaluate.ClassifierConfig{
-		Frozen: true, Encoder: encoder, WeightDecay: r.spec.LinearEvaluation.WeightDecay.MustFloat(),
+		Model: r.represented(r.spec.LinearEvaluation.Features), Frozen: true, Encoder: w.encoder, Head: w.head, WeightDecay: r.spec.LinearEvaluation.WeightDecay.MustFloat(),
 	}, r.data.evalTrain)
 	if err != nil {
 		return nil, err
@@ -69,12 +56,13 @@ func (r *runner) linearSGD(ctx context.Context) (*v1alpha1.Results, error) {
 // finetune trains encoder and classifier on a fraction of the labels (paper appendix B.5).
 func (r *runner) finetune(ctx context.Context) (*v1alpha1.Results, error) {
 	f := r.finetuning()
-	c := evaluate.ClassifierConfig{WeightDecay: f.WeightDecay.MustFloat()}
+	c := evaluate.ClassifierConfig{Model: r.represented(f.Features), WeightDecay: f.WeightDecay.MustFloat()}
 	if f.From == v1alpha1.FromPretrained {
-		var err error
-		if c.Encoder, err = r.encoder(); err != nil {
+		w, err := r.trained()
+		if err != nil {
 			return nil, err
 		}
+		c.Encoder, c.Head = w.encoder, w.head
 	}
 	indices, counts := dataset.LabelFraction(r.data.evalTrain, f.LabelFraction.MustFloat(), r.data.seed)
 	r.Log.Info("labels", "used", len(indices), "ofEachClass", counts)
@@ -100,7 +88,7 @@ func (r *runner) finetuning() *v1alpha1.FinetuningSpec {
 // supervised trains a classifier on images and tests it on all test images.
 func (r *runner) supervised(ctx context.Context, c evaluate.ClassifierConfig, images dataset.Dataset) (evaluate.Accuracy, error) {
 	var none evaluate.Accuracy
-	c.Model, c.Batch, c.Classes, c.Seed = r.model, r.stage.Batch, r.data.classes(), *r.spec.Pretraining.Seed
+	c.Batch, c.Classes, c.Seed = r.stage.Batch, r.data.classes(), *r.spec.Pretraining.Seed
 	t, err := evaluate.NewClassifier(r.engine, c)
 	if err != nil {
 		return none, r.fitting(err)
