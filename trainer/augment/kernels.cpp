@@ -13,10 +13,10 @@
 namespace baseline {
 typedef float vector __attribute__((vector_size(16)));
 #define EACH_PIXEL(pattern) pattern(0)
-#include "vector.inc"
-#include "blur.inc"
-#include "color.inc"
-#include "resize.inc"
+#include "vector.h"
+#include "blur.h"
+#include "color.h"
+#include "resize.h"
 #undef EACH_PIXEL
 } // namespace baseline
 
@@ -25,10 +25,10 @@ typedef float vector __attribute__((vector_size(16)));
 namespace avx2 {
 typedef float vector __attribute__((vector_size(32)));
 #define EACH_PIXEL(pattern) pattern(0), pattern(4)
-#include "vector.inc"
-#include "blur.inc"
-#include "color.inc"
-#include "resize.inc"
+#include "vector.h"
+#include "blur.h"
+#include "color.h"
+#include "resize.h"
 #undef EACH_PIXEL
 } // namespace avx2
 #pragma GCC pop_options
@@ -38,10 +38,10 @@ typedef float vector __attribute__((vector_size(32)));
 namespace avx512 {
 typedef float vector __attribute__((vector_size(64)));
 #define EACH_PIXEL(pattern) pattern(0), pattern(4), pattern(8), pattern(12)
-#include "vector.inc"
-#include "blur.inc"
-#include "color.inc"
-#include "resize.inc"
+#include "vector.h"
+#include "blur.h"
+#include "color.h"
+#include "resize.h"
 #undef EACH_PIXEL
 } // namespace avx512
 #pragma GCC pop_options

@@ -29,6 +29,10 @@ for name, image, options in (
 ):
     image.save(name + ".jpg", quality=80, **options)
     Image.open(name + ".jpg").convert("RGB").save(name + ".png")
+    for shrink in (2, 4, 8):  # by the decoder: Pillow's draft mode
+        small = Image.open(name + ".jpg")
+        small.draft(small.mode, (W // shrink, H // shrink))
+        small.convert("RGB").save(f"{name}-{shrink}.png")
 
 exif = Image.Exif()
 exif[0x0112] = 6  # to be turned by 90 degrees, which convert("RGB") does not do
