@@ -38,13 +38,22 @@ func Picture(c Config, seed uint64, img dataset.Image, n int) (*image.NRGBA, err
 		return nil, err
 	}
 	values := make([]float32, 3*original*original)
-	whole.Apply(values, squared(img), 0, 0, 0)
+	var pixels []uint8
+	all, err := img.Decoded(dataset.Part{W: img.W, H: img.H, Shrink: 1}, &pixels)
+	if err != nil {
+		return nil, err
+	}
+	whole.Apply(values, squared(all), 0, 0, 0)
 	paint(m, image.Pt(gap, gap), values, original, 1)
 	values = values[:3*c.Size*c.Size]
 	for i := range n {
 		corner := image.Pt(3*gap+original+i%perRow*tile, gap+i/perRow*(2*tile+2*gap))
+		seen, err := img.Decoded(p.Needs(img.W, img.H, i, 0, 2), &pixels)
+		if err != nil {
+			return nil, err
+		}
 		for view := range 2 {
-			p.Apply(values, img, i, 0, view)
+			p.Apply(values, seen, i, 0, view)
 			paint(m, corner.Add(image.Pt(0, view*tile)), values, c.Size, scale)
 		}
 	}

@@ -26,7 +26,10 @@ type Pipeline struct {
 	shared   dataset.Image // the crop that the views of an image share
 }
 
-var _ dataset.Transform = (*Pipeline)(nil)
+var (
+	_ dataset.Transform = (*Pipeline)(nil)
+	_ dataset.Planner   = (*Pipeline)(nil)
+)
 
 // New checks the configuration; what is wrong in it is a user error.
 func New(c Config, seed uint64) (*Pipeline, error) {
@@ -70,13 +73,38 @@ func (p *Pipeline) Apply(dst []float32, img dataset.Image, epoch, index, view in
 			return
 		}
 	}
-	p.pcg.Seed(dataset.Hash(forViews, p.seed, uint64(epoch), uint64(index), uint64(view)))
+	p.seedView(epoch, index, view)
 	p.view(dst, img)
+}
+
+// Needs is the smallest rectangle with the crops of all views, and how much it may be shrunk for them.
+func (p *Pipeline) Needs(w, h, epoch, index, views int) dataset.Part {
+	if p.c.OneBranch {
+		p.seedCrop(epoch, index)
+		b := p.c.Crop.box(w, h, p.rng)
+		return dataset.Part{X: b.x, Y: b.y, W: b.w, H: b.h, Shrink: b.shrink(p.c.Size)}
+	}
+	x, y, right, bottom, shrink := w, h, 0, 0, mostShrunk
+	for v := range views {
+		p.seedView(epoch, index, v)
+		b := p.c.box(w, h, p.rng)
+		x, y, right, bottom = min(x, b.x), min(y, b.y), max(right, b.x+b.w), max(bottom, b.y+b.h)
+		shrink = min(shrink, b.shrink(p.c.Size))
+	}
+	return dataset.Part{X: x, Y: y, W: right - x, H: bottom - y, Shrink: shrink}
+}
+
+func (p *Pipeline) seedView(epoch, index, view int) {
+	p.pcg.Seed(dataset.Hash(forViews, p.seed, uint64(epoch), uint64(index), uint64(view)))
+}
+
+func (p *Pipeline) seedCrop(epoch, index int) {
+	p.pcg.Seed(dataset.Hash(forCrops, p.seed, uint64(epoch), uint64(index)))
 }
 
 // crop of an image that its views share, rounded to the 8 bits of an image.
 func (p *Pipeline) crop(img dataset.Image, epoch, index int) dataset.Image {
-	p.pcg.Seed(dataset.Hash(forCrops, p.seed, uint64(epoch), uint64(index)))
+	p.seedCrop(epoch, index)
 	p.resample.run(p.before, img, p.c.Crop.box(img.W, img.H, p.rng), false)
 	n := p.c.Size * p.c.Size
 	for i := range n {

@@ -4,7 +4,8 @@
 //
 // Images are what Pillow's convert("RGB") makes of them: grey becomes three equal channels, transparency is dropped
 // and the colour under it stays, no colour profile is applied, and an EXIF orientation is ignored. One thing differs:
-// of 16-bit grey the high byte is taken, as of 16-bit colour, where Pillow makes nearly all of it white.
+// of 16-bit grey the high byte is taken, as of 16-bit colour, where Pillow makes nearly all of it white. Large JPEG files
+// are decoded as they are looked at, in part or shrunk.
 package dataset
 
 import (
@@ -13,16 +14,20 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/contract"
 )
 
-// Image is decoded: 8 bits a channel, RGB, row by row (height, width, 3). It is shared: never write to Pix.
+// Image is 8 bits a channel, RGB, row by row (height, width, 3). It is shared: never write to Pix.
 type Image struct {
-	W, H int
+	W, H int // of the whole image, in pixels
+	// Pix is of Part of the image. The zero value: of all of it.
 	Pix  []uint8
+	Part Part
+	// Encoded is set instead of Pix where the image is a large JPEG: see Decoded.
+	Encoded *Encoded
 }
 
 // Dataset gives images by index. It is safe for use by several goroutines.
 type Dataset interface {
 	Len() int
-	// Image i decoded.
+	// Image i, decoded unless it is a large JPEG.
 	Image(i int) (Image, error)
 	// Label of image i, an index into Classes, or -1 without labels.
 	Label(i int) int
@@ -49,7 +54,7 @@ type Set struct {
 // Len is the number of usable images.
 func (s *Set) Len() int { return len(s.labels) }
 
-// Image i decoded. An error is of storage, or a user error where a file has changed since Open.
+// Image i, decoded unless it is a large JPEG. An error is of storage, or a user error where a file has changed since Open.
 func (s *Set) Image(i int) (Image, error) { return s.image(i) }
 
 // Label of image i, or -1.

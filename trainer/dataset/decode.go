@@ -20,9 +20,13 @@ var (
 	pngMagic  = []byte("\x89PNG\r\n\x1a\n")
 )
 
-// ReadImage reads a file that is no dataset's. What is wrong with it is a user error.
+// ReadImage reads a file that is no dataset's, as a dataset would. What is wrong with it is a user error.
 func ReadImage(file string) (Image, error) {
-	m, err := decodeFile(file)
+	data, err := readFile(file)
+	var m Image
+	if err == nil {
+		m, err = checked(data, file)
+	}
 	if err != nil {
 		return Image{}, contract.UserErrorf("InvalidImage", "%s: %w; name a JPEG or PNG file", file, err)
 	}

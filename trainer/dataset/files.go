@@ -84,8 +84,12 @@ func lookAtAll(ctx context.Context, files []string, o Options) (results []outcom
 
 // lookAt a file. Its image is kept while all so far fit into memory.
 func lookAt(file string, sum *atomic.Int64, memory int64) outcome {
-	m, err := decodeFile(file)
-	if sum.Add(int64(len(m.Pix))) > memory {
+	data, err := readFile(file)
+	if err != nil {
+		return outcome{bad: err}
+	}
+	m, err := checked(data, file)
+	if sum.Add(m.bytes()) > memory {
 		m = Image{}
 	}
 	return outcome{m, err}
@@ -93,25 +97,21 @@ func lookAt(file string, sum *atomic.Int64, memory int64) outcome {
 
 // decodeAgain a file that was good when the set was opened.
 func decodeAgain(file string) (Image, error) {
-	m, err := decodeFile(file)
+	data, err := readFile(file)
 	if err == nil {
-		return m, nil
+		var m Image
+		if m, err = unchecked(data, file); err == nil {
+			return m, nil
+		}
 	}
 	if err := accessError(err); err != nil {
 		return Image{}, err
 	}
-	return Image{}, contract.UserErrorf("ImageChanged", "%s could be decoded when the stage began and now can not: %w; do not change a dataset while a run uses it", shortName(file), err)
+	return Image{}, imageChanged(file, err)
 }
 
-func decodeFile(file string) (Image, error) {
-	data, err := readFile(file)
-	if err != nil {
-		return Image{}, err
-	}
-	if _, err := decodeHeader(data); err != nil {
-		return Image{}, err
-	}
-	return decode(data)
+func imageChanged(file string, err error) error {
+	return contract.UserErrorf("ImageChanged", "%s could be decoded when the stage began and now can not: %w; do not change a dataset while a run uses it", shortName(file), err)
 }
 
 // shown is how many bad files a message names.

@@ -32,7 +32,7 @@ func TestBadImagesAreSkipped(t *testing.T) {
 	}{
 		"text":              {[]byte("hello"), "neither JPEG nor PNG"},
 		"cut":               {good[:len(good)-20], "Premature end of JPEG file"},
-		"cut in its header": {good[:len(good)/2], "Bogus Huffman table definition"},
+		"cut in its header": {good[:len(good)/2], "Premature end of JPEG file"},
 		"empty":             {nil, "neither"},
 		"bomb":              {bomb(60000, 60000), "60000 × 60000 pixels"},
 	} {

@@ -21,7 +21,7 @@ func TestRarePNGsAreAsPillows(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := decodeFile(file)
+			got, err := ReadImage(file)
 			if diff := cmp.Diff(Image{W: 4, H: 4, Pix: want}, got); err != nil || diff != "" {
 				t.Error(err, diff)
 			}

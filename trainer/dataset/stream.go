@@ -90,11 +90,12 @@ func (s *Stream) hand(b *Batch, jobs chan<- job) bool {
 // work until there are no more jobs.
 func (l *Loader) work(ctx context.Context, jobs <-chan job) {
 	transform := l.c.NewTransform()
+	var pixels []uint8
 	for j := range jobs {
 		if ctx.Err() != nil {
 			return
 		}
-		err := l.fill(j, transform)
+		err := l.fill(j, transform, &pixels)
 		if err != nil {
 			j.finish(err)
 		} else if j.left.Add(int64(j.from-j.to)) == 0 {
@@ -111,10 +112,14 @@ func (p *pending) finish(err error) {
 	})
 }
 
-func (l *Loader) fill(j job, transform Transform) error {
+// fill a job's part of a batch. pixels is memory for a large image.
+func (l *Loader) fill(j job, transform Transform, pixels *[]uint8) error {
 	b, size := j.batch, 3*l.c.Size*l.c.Size
 	for i := j.from; i < j.to; i++ {
 		img, err := l.c.Data.Image(b.Images[i])
+		if err == nil && img.Encoded != nil {
+			img, err = img.Decoded(needs(transform, img, b.Epoch, b.Images[i], l.c.Views), pixels)
+		}
 		if err != nil {
 			return err
 		}

@@ -11,7 +11,6 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/trainer/augment"
 	"github.com/simclr-operator/simclr-operator/trainer/dataset"
-	"github.com/simclr-operator/simclr-operator/trainer/dataset/jpeg"
 )
 
 // ours is the rate of one goroutine.
@@ -21,28 +20,26 @@ func (b bench) ours(files [][]byte, seconds float64) (float64, error) {
 		return 0, err
 	}
 	images := make([]dataset.Image, len(files))
-	decode := func(i int) error {
-		w, h, pix, err := jpeg.Decode(files[i])
-		images[i] = dataset.Image{W: w, H: h, Pix: pix}
-		return err
-	}
-	for i := range files {
-		if err := decode(i); err != nil {
-			return 0, err
+	for i, data := range files {
+		images[i] = dataset.Image{W: b.w, H: b.h, Encoded: &dataset.Encoded{Data: data}}
+		if b.decoded {
+			var pixels []uint8
+			if images[i], err = images[i].Decoded(dataset.Part{W: b.w, H: b.h, Shrink: 1}, &pixels); err != nil {
+				return 0, err
+			}
 		}
 	}
 	dst := make([]float32, 3*b.config.Size*b.config.Size)
+	var pixels []uint8
 	n, start := 0, cpuTime()
 	for cpuTime()-start < seconds {
 		for range 100 {
-			i := n % len(images)
-			if !b.decoded {
-				if err := decode(i); err != nil {
-					return 0, err
-				}
+			img, err := images[n%len(images)].Decoded(p.Needs(b.w, b.h, 0, n, 2), &pixels)
+			if err != nil {
+				return 0, err
 			}
-			p.Apply(dst, images[i], 0, n, 0)
-			p.Apply(dst, images[i], 0, n, 1)
+			p.Apply(dst, img, 0, n, 0)
+			p.Apply(dst, img, 0, n, 1)
 			n++
 		}
 	}
