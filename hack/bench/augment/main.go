@@ -4,17 +4,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"syscall"
 
 	"github.com/simclr-operator/simclr-operator/hack/bench/photo"
+	"github.com/simclr-operator/simclr-operator/hack/internal/report"
 	"github.com/simclr-operator/simclr-operator/trainer/augment"
 )
 
@@ -22,17 +21,6 @@ type options struct {
 	python, program, output string
 	files, repetitions      int
 	seconds                 float64
-}
-
-// A row of augment.json, as of yardstick.json.
-type row struct {
-	Case   string  `json:"case"`
-	Unit   string  `json:"unit"`
-	Ours   float64 `json:"ours"`
-	Peer   float64 `json:"peer"`
-	Ratio  float64 `json:"ratio"` // ours/peer
-	Target float64 `json:"target"`
-	Better string  `json:"better"`
 }
 
 // target is how many times torchvision's images/s a core.
@@ -68,7 +56,7 @@ func main() {
 	rows, err := compare(ctx, o)
 	stop()
 	if err == nil {
-		err = write(filepath.Join(o.output, "augment.json"), rows)
+		err = errors.Join(report.WriteJSON(filepath.Join(o.output, "augment.json"), rows), report.Table(os.Stdout, rows))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "augment:", err)
@@ -76,11 +64,11 @@ func main() {
 	}
 }
 
-func compare(ctx context.Context, o options) ([]row, error) {
+func compare(ctx context.Context, o options) ([]report.Row, error) {
 	if o.files < 1 || o.repetitions < 1 || o.seconds <= 0 {
 		return nil, errors.New("-files and -repetitions are at least 1, -seconds more than 0")
 	}
-	var rows []row
+	var rows []report.Row
 	for _, b := range benches() {
 		r, err := b.compare(ctx, o)
 		if err != nil {
@@ -92,36 +80,35 @@ func compare(ctx context.Context, o options) ([]row, error) {
 }
 
 // compare in turn, and take the medians, of the peer those of its fastest way.
-func (b bench) compare(ctx context.Context, o options) (row, error) {
+func (b bench) compare(ctx context.Context, o options) (report.Row, error) {
 	dir, err := os.MkdirTemp("", "augment-")
 	if err != nil {
-		return row{}, err
+		return report.Row{}, err
 	}
 	defer os.RemoveAll(dir)
 	files, err := writePhotos(dir, o.files, b.w, b.h)
 	if err != nil {
-		return row{}, err
+		return report.Row{}, err
 	}
 	var ours []float64
 	peers := map[string][]float64{}
 	for range o.repetitions {
 		rate, err := b.ours(files, o.seconds)
 		if err != nil {
-			return row{}, err
+			return report.Row{}, err
 		}
 		ours = append(ours, rate)
 		if err := b.peer(ctx, o, dir, peers); err != nil {
-			return row{}, err
+			return report.Row{}, err
 		}
 	}
-	r := row{Case: b.name, Unit: "source images/s a core", Ours: median(ours), Target: target, Better: "higher"}
+	fastest := 0.
 	for way, rates := range peers {
-		fmt.Fprintf(os.Stderr, "%s: torchvision %s %.0f images/s\n", b.name, way, rates)
-		r.Peer = max(r.Peer, median(rates))
+		report.Say("%s: torchvision %s %.0f images/s", b.name, way, rates)
+		fastest = max(fastest, report.Median(rates))
 	}
-	r.Ratio = r.Ours / r.Peer
-	fmt.Fprintf(os.Stderr, "%s: ours %.0f images/s\n", b.name, ours)
-	return r, nil
+	report.Say("%s: ours %.0f images/s", b.name, ours)
+	return report.NewRow(b.name, "source images/s a core", report.Median(ours), fastest, new(float64(target)), report.Higher), nil
 }
 
 // writePhotos makes JPEG files, and gives what they hold.
@@ -138,24 +125,4 @@ func writePhotos(dir string, n, w, h int) ([][]byte, error) {
 		files = append(files, data)
 	}
 	return files, nil
-}
-
-// median of at least one value: of an even number, the mean of the middle two.
-func median(values []float64) float64 {
-	s := slices.Sorted(slices.Values(values))
-	n := len(s)
-	return (s[(n-1)/2] + s[n/2]) / 2
-}
-
-// write the rows for programs, and for people.
-func write(path string, rows []row) error {
-	data, err := json.MarshalIndent(rows, "", "  ")
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%-50s %12s %12s %8s %8s\n", "source images/s a core", "ours", "torchvision", "ratio", "target")
-	for _, r := range rows {
-		fmt.Printf("%-50s %12.0f %12.0f %8.1f %8.1f\n", r.Case, r.Ours, r.Peer, r.Ratio, r.Target)
-	}
-	return os.WriteFile(path, append(data, '\n'), 0o644)
 }
