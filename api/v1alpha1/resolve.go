@@ -12,7 +12,7 @@ const cifarSize = 32
 
 // Resolve is a copy of a run with every default: the schema's, and those that depend on other fields. It
 // is a pure function. What others know stays unset: the batch sizes of linear evaluation and finetuning
-// are the run's, or all images where they are fewer; the chips of a TPU host follow from the placement. An
+// are what pretraining computes at once, or all images where they are fewer; the chips of a TPU host follow from the placement. An
 // error names the field and the fix.
 func Resolve(run *SimCLRRun) (*SimCLRRun, error) {
 	r := run.DeepCopy()

@@ -114,7 +114,7 @@ type SimCLRRunSpec struct {
 	Pretraining PretrainingSpec `json:"pretraining,omitzero"`
 
 	// knn classifies the test images by their nearest training images in the encoder's features,
-	// at the end of the pretrain stage. Default: 200 neighbours, where there are labels.
+	// at the end of the pretrain stage and every few epochs before. Default: 200 neighbours, where there are labels.
 	// +optional
 	// +kubebuilder:default={}
 	KNN KNNSpec `json:"knn,omitzero"`

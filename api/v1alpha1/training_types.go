@@ -202,8 +202,8 @@ type LinearEvaluationSpec struct {
 	// +kubebuilder:validation:Maximum=100000
 	Epochs *int32 `json:"epochs,omitempty"`
 
-	// batchSize of SGD. Unit: images. Default: the run's batchSize, or all training images where they
-	// are fewer.
+	// batchSize of SGD. Unit: images. Default: pretraining.microBatchSize, else the run's batchSize, or all training
+	// images where they are fewer.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65536
@@ -277,8 +277,8 @@ type FinetuningSpec struct {
 	// +kubebuilder:validation:Maximum=100000
 	Epochs *int32 `json:"epochs,omitempty"`
 
-	// batchSize of a step. Unit: images. At most the images used. Default: the run's batchSize, or all images
-	// used where they are fewer.
+	// batchSize of a step. Unit: images. At most the images used. Default: pretraining.microBatchSize, else the run's
+	// batchSize, or all images used where they are fewer.
 	// +optional
 	// +kubebuilder:validation:Minimum=2
 	// +kubebuilder:validation:Maximum=65536

@@ -72,6 +72,18 @@ func (s Stage) MicroBatches() int { return s.Batch / s.MicroBatch }
 // absurd is more memory than any worker has; a batch size that needs it is a slip.
 const absurd = 4 << 40
 
+// CheckMemory is a user error where a stage, or a later one, needs more memory than is there: so that what
+// cannot fit shows before hours of training. Unit: bytes.
+func (p *Plan) CheckMemory(stage string, available int64) error {
+	from := slices.IndexFunc(p.Stages, func(s Stage) bool { return s.Name == stage })
+	for _, s := range p.Stages[max(from, 0):] {
+		if err := s.CheckMemory(available); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // CheckMemory is a user error where a step needs more memory than is there; it names what would fit. Unit: bytes.
 func (s Stage) CheckMemory(available int64) error {
 	if s.MemoryBytes <= available {

@@ -60,6 +60,37 @@ func TestMicroBatchThatFits(t *testing.T) {
 	}
 }
 
+// What a later stage needs shows before the first; what an earlier one needed does not matter any more. Later
+// stages have batches of what pretraining computes at once.
+func TestMemoryOfAllStagesToCome(t *testing.T) {
+	for name, tc := range map[string]struct {
+		micro *int32
+		batch *int32 // of finetuning
+		stage string
+		want  string
+	}{
+		"at once":                 {nil, nil, "pretrain", "stage pretrain needs"},
+		"after pretraining":       {nil, nil, "one-percent", ""},
+		"in micro-batches":        {new(int32(16)), nil, "pretrain", ""},
+		"with a later batch":      {new(int32(16)), new(int32(1000)), "pretrain", "finetuning[one-percent].batchSize 1000: a step of stage one-percent needs"},
+		"and when that has begun": {new(int32(16)), new(int32(1000)), "one-percent", "stage one-percent needs"},
+	} {
+		r := yardstick()
+		r.Spec.Pretraining.MicroBatchSize, r.Spec.Finetuning[0].BatchSize, r.Spec.Finetuning[0].LabelFraction = tc.micro, tc.batch, "0.5"
+		if tc.batch == nil {
+			r.Spec.Finetuning[0].LabelFraction = "0.01"
+		}
+		p, err := New(r, cifar())
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = p.CheckMemory(tc.stage, 300<<20)
+		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: got %v, want %q", name, err, tc.want)
+		}
+	}
+}
+
 // Where no micro-batch divides the batch, a smaller batch is advised.
 func TestBatchThatFits(t *testing.T) {
 	const available = 256 << 20

@@ -104,6 +104,8 @@ func TestSchedules(t *testing.T) {
 		}, "linear-eval", Stage{Batch: 512, StepsPerEpoch: 19, TotalSteps: 1900, PeakLearningRate: 0.2}},
 		"finetuning with its own batch size": {func(s *v1alpha1.SimCLRRunSpec) { s.Finetuning[0].BatchSize = new(int32(64)) },
 			"one-percent", Stage{Batch: 64, StepsPerEpoch: 1, TotalSteps: 60, PeakLearningRate: 0.0125}},
+		"finetuning after micro-batches": {func(s *v1alpha1.SimCLRRunSpec) { s.Pretraining.MicroBatchSize = new(int32(32)) },
+			"one-percent", Stage{Batch: 32, StepsPerEpoch: 3, TotalSteps: 180, PeakLearningRate: 0.00625}},
 		"finetuning on many labels": {func(s *v1alpha1.SimCLRRunSpec) { s.Finetuning[0].LabelFraction = "0.1" },
 			"one-percent", Stage{Batch: 256, StepsPerEpoch: 3, TotalSteps: 180, PeakLearningRate: 0.05}},
 	} {

@@ -148,10 +148,14 @@ func (d Dataset) labels(fraction float64) (perClass []int, all int) {
 	return perClass, all
 }
 
-// batch is the one that is set, else the run's, or all images where they are fewer.
+// batch is the one that is set, else what pretraining computes at once, which fits, or all images where they
+// are fewer.
 func (b builder) batch(set *int32, images int) int {
-	if set != nil {
+	switch micro := b.spec.Pretraining.MicroBatchSize; {
+	case set != nil:
 		return int(*set)
+	case micro != nil:
+		return min(int(*micro), images)
 	}
 	return min(int(b.spec.BatchSize), images)
 }

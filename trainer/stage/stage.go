@@ -146,7 +146,7 @@ func (r *runner) prepare(ctx context.Context, environment checkpoint.Environment
 	}
 	r.stage, _ = p.Stage(r.Stage) // it has all that run has seen
 	if memory := availableMemory(); memory > 0 {
-		return r.stage.CheckMemory(memory)
+		return p.CheckMemory(r.Stage, memory)
 	}
 	return nil
 }
