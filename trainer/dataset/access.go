@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -24,7 +25,10 @@ func readFile(name string) ([]byte, error) {
 	if size > maxFileBytes {
 		return nil, fmt.Errorf("%d bytes, more than %d", size, int64(maxFileBytes))
 	}
-	return io.ReadAll(io.LimitReader(f, maxFileBytes))
+	var b bytes.Buffer
+	b.Grow(int(size) + bytes.MinRead) // ReadFrom wants room to see the end
+	_, err = b.ReadFrom(io.LimitReader(f, maxFileBytes))
+	return b.Bytes(), err
 }
 
 // openRegular opens a regular file, of a size.
