@@ -10,13 +10,13 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"syscall"
 
 	"sigs.k8s.io/yaml"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/hack/internal/command"
 	"github.com/simclr-operator/simclr-operator/hack/internal/report"
 	"github.com/simclr-operator/simclr-operator/hack/internal/runs"
 )
@@ -42,18 +42,12 @@ func main() {
 	seeds := flag.Int64("seeds", 3, "how many seeds")
 	only := flag.String("only", "", "one experiment: fashion-mnist, cifar10 or findings; empty: the first two")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	var err error
-	if *only == "findings" {
-		err = measureFindings(ctx, *output, *cifar, *threads, *seeds)
-	} else {
-		err = measureAll(ctx, *only, *output, *cifar, *fashion, *threads, *seeds)
-	}
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "results:", err)
-		os.Exit(1)
-	}
+	os.Exit(command.Run("results", func(ctx context.Context) error {
+		if *only == "findings" {
+			return measureFindings(ctx, *output, *cifar, *threads, *seeds)
+		}
+		return measureAll(ctx, *only, *output, *cifar, *fashion, *threads, *seeds)
+	}))
 }
 
 func measureAll(ctx context.Context, only, output, cifar, fashion, threads string, seeds int64) error {

@@ -8,11 +8,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/simclr-operator/simclr-operator/hack/bench/photo"
+	"github.com/simclr-operator/simclr-operator/hack/internal/command"
 	"github.com/simclr-operator/simclr-operator/hack/internal/report"
 	"github.com/simclr-operator/simclr-operator/trainer/augment"
 )
@@ -52,16 +51,13 @@ func main() {
 	flag.Float64Var(&o.seconds, "seconds", 2, "of CPU time of each way in a round")
 	flag.Parse()
 
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	rows, err := compare(ctx, o)
-	stop()
-	if err == nil {
-		err = errors.Join(report.WriteJSON(filepath.Join(o.output, "augment.json"), rows), report.Table(os.Stdout, rows))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "augment:", err)
-		os.Exit(1)
-	}
+	os.Exit(command.Run("augment", func(ctx context.Context) error {
+		rows, err := compare(ctx, o)
+		if err != nil {
+			return err
+		}
+		return errors.Join(report.WriteJSON(filepath.Join(o.output, "augment.json"), rows), report.Table(os.Stdout, rows))
+	}))
 }
 
 func compare(ctx context.Context, o options) ([]report.Row, error) {

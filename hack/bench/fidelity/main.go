@@ -8,11 +8,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/hack/internal/command"
 	"github.com/simclr-operator/simclr-operator/hack/internal/report"
 	"github.com/simclr-operator/simclr-operator/hack/internal/runs"
 )
@@ -25,29 +24,19 @@ type options struct {
 
 func main() {
 	var o options
+	o.Flags()
 	flag.StringVar(&o.sample, "f", "config/samples/cifar10-yardstick.yaml", "the run")
-	flag.StringVar(&o.Data, "data", "", "directory of train/<class>/ and test/<class>/")
 	flag.StringVar(&o.output, "output", "build/bench", "directory of fidelity.json and fidelity/")
-	flag.StringVar(&o.Trainer, "trainer", "bin/simclr-trainer", "our program")
-	flag.StringVar(&o.Python, "python", "build/bench/venv/bin/python", "the Python that has PyTorch")
 	flag.IntVar(&o.seeds, "seeds", 3, "runs of each program")
 	flag.IntVar(&o.limit, "limit", 0, "images, to try it out; 0: the run's")
 	flag.IntVar(&o.epochs, "epochs", 0, "epochs, to try it out; 0: the run's")
-	flag.IntVar(&o.Threads, "threads", 2, "compute threads; PyTorch has as many loader workers besides")
 	flag.Parse()
-
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := bench(ctx, o)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "fidelity:", err)
-		os.Exit(1)
-	}
+	os.Exit(command.Run("fidelity", func(ctx context.Context) error { return bench(ctx, o) }))
 }
 
 func bench(ctx context.Context, o options) error {
-	if o.Data == "" {
-		return errors.New("name the directory of the images with -data")
+	if err := o.CheckData(); err != nil {
+		return err
 	}
 	if o.seeds < 2 {
 		return errors.New("-seeds is at least 2: one has no standard error")

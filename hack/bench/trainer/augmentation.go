@@ -11,7 +11,7 @@ import (
 
 // augmentation alone is compared by a program of its own.
 func augmentation(ctx context.Context, b *bench) ([]report.Row, error) {
-	out, err := runs.Command(ctx, b.o.augment, "-python", b.o.python, "-output", b.o.output, "-repetitions", fmt.Sprint(b.o.repetitions)).CombinedOutput()
+	out, err := runs.Command(ctx, b.o.augment, "-python", b.o.Python, "-output", b.o.output, "-repetitions", fmt.Sprint(b.o.repetitions)).CombinedOutput()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: %s", b.o.augment, err, out)
 	}

@@ -2,7 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"path/filepath"
 
 	"github.com/simclr-operator/simclr-operator/hack/internal/report"
@@ -13,16 +13,15 @@ const yardstick = "config/samples/cifar10-yardstick.yaml"
 
 // endToEnd compares whole epochs, from decoded images to weights.
 func endToEnd(ctx context.Context, b *bench) ([]report.Row, error) {
-	if b.o.data == "" {
-		return nil, errors.New("name the directory of the images with -data: see hack/bench/cifar10.sh")
+	if err := b.o.CheckData(); err != nil {
+		return nil, fmt.Errorf("%w: see hack/bench/cifar10.sh", err)
 	}
 	run, err := runs.Load(yardstick, b.o.limit, 0)
 	if err != nil {
 		return nil, err
 	}
-	c := runs.Config{
-		Data: b.o.data, Directory: filepath.Join(b.o.output, "end-to-end"), Trainer: b.o.trainer, Python: b.o.python, Threads: b.o.threads,
-	}
+	c := b.o.Config
+	c.Directory = filepath.Join(b.o.output, "end-to-end")
 	fastest, rate := runs.Program{}, 0.0
 	for _, flags := range [][]string{{"--transforms", "v1"}, {"--transforms", "v2"}, {"--transforms", "v2-tensor"}, {"--compile"}} {
 		p := runs.Peer(c, flags...)

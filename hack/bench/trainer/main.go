@@ -8,14 +8,14 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
+	"github.com/simclr-operator/simclr-operator/hack/internal/command"
 	"github.com/simclr-operator/simclr-operator/hack/internal/report"
+	"github.com/simclr-operator/simclr-operator/hack/internal/runs"
 )
 
 const (
@@ -27,12 +27,11 @@ const (
 )
 
 type options struct {
-	cases, data, output  string
-	step, augment        string
-	trainer, python      string
-	repetitions, threads int
-	limit                int
-	startLimit           time.Duration
+	runs.Config
+	cases, output      string
+	step, augment      string
+	repetitions, limit int
+	startLimit         time.Duration
 }
 
 // bench is what has been measured so far.
@@ -65,26 +64,16 @@ func measurements() []measurement {
 
 func main() {
 	var o options
+	o.Flags()
 	flag.StringVar(&o.cases, "cases", "", "comma-separated: "+strings.Join(names(), ", ")+"; empty: all")
-	flag.StringVar(&o.data, "data", "", "of end-to-end: directory of train/<class>/ and test/<class>/")
 	flag.StringVar(&o.output, "output", "build/bench", "directory of trainer.json and trainer-machine.json")
 	flag.StringVar(&o.step, "step", "build/bench/step", "our program of the step alone")
 	flag.StringVar(&o.augment, "augment", "build/bench/augment", "our program of augmentation alone, hack/bench/augment")
-	flag.StringVar(&o.trainer, "trainer", "bin/simclr-trainer", "our program")
-	flag.StringVar(&o.python, "python", "build/bench/venv/bin/python", "the Python that has PyTorch")
 	flag.IntVar(&o.repetitions, "repetitions", 3, "turns of each program")
 	flag.IntVar(&o.limit, "limit", 5120, "images of end-to-end's epochs: of the yardstick's 10,000, so many that their rate is steady")
-	flag.IntVar(&o.threads, "threads", 2, "compute threads; PyTorch has as many loader workers besides")
 	flag.DurationVar(&o.startLimit, "start-limit", 4*time.Minute, "how long a program may take until its first steps are done: torch.compile compiles in them")
 	flag.Parse()
-
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, o)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "trainer:", err)
-		os.Exit(1)
-	}
+	os.Exit(command.Run("trainer", func(ctx context.Context) error { return run(ctx, o) }))
 }
 
 func names() []string {
@@ -105,7 +94,7 @@ func run(ctx context.Context, o options) error {
 		return errors.New("-repetitions is at least 1")
 	}
 	b := &bench{o: o, rows: []report.Row{}}
-	if b.Machine, err = report.ThisMachine(o.threads); err != nil {
+	if b.Machine, err = report.ThisMachine(o.Threads); err != nil {
 		return err
 	}
 	began := time.Now()

@@ -37,7 +37,7 @@ var steps = []step{
 
 // measure both programs in turn.
 func (s step) measure(ctx context.Context, b *bench) ([]report.Row, error) {
-	ours, err := start(ctx, b.o.startLimit, s.precision, append([]string{"env", spin, b.o.step, "--precision", s.precision, "--threads", fmt.Sprint(b.o.threads)}, s.network...)...)
+	ours, err := start(ctx, b.o.startLimit, s.precision, append([]string{"env", spin, b.o.step, "--precision", s.precision, "--threads", fmt.Sprint(b.o.Threads)}, s.network...)...)
 	if err != nil {
 		return nil, fmt.Errorf("ours: %w", err)
 	}
@@ -108,7 +108,7 @@ func mode(precision string, compiled bool) string {
 
 // try one way, for the median seconds of three steps.
 func (s step) try(ctx context.Context, b *bench, precision string, compiled bool) (*worker, float64, error) {
-	args := append([]string{"env", cache, b.o.python, stepScript, "--precision", precision, "--threads", strconv.Itoa(b.o.threads)}, s.network...)
+	args := append([]string{"env", cache, b.o.Python, stepScript, "--precision", precision, "--threads", strconv.Itoa(b.o.Threads)}, s.network...)
 	if compiled {
 		args = append(args, "--compile")
 	}

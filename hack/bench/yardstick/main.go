@@ -6,12 +6,10 @@ import (
 	"context"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 
+	"github.com/simclr-operator/simclr-operator/hack/internal/command"
 	"github.com/simclr-operator/simclr-operator/hack/internal/report"
 	"github.com/simclr-operator/simclr-operator/hack/internal/runs"
 )
@@ -25,31 +23,21 @@ type options struct {
 
 func main() {
 	var o options
+	o.Flags()
 	flag.StringVar(&o.sample, "f", "config/samples/cifar10-yardstick.yaml", "the run")
-	flag.StringVar(&o.Data, "data", "", "directory of train/<class>/ and test/<class>/")
 	flag.StringVar(&o.output, "output", "build/bench", "directory of yardstick.json, yardstick-machine.json, and yardstick/")
-	flag.StringVar(&o.Trainer, "trainer", "bin/simclr-trainer", "our program")
-	flag.StringVar(&o.Python, "python", "build/bench/venv/bin/python", "the Python that has PyTorch")
 	flag.IntVar(&o.repetitions, "repetitions", 3, "rounds of each program")
 	flag.IntVar(&o.timed, "epochs-timed", 2, "epochs of a round, after one that is not timed")
 	flag.IntVar(&o.limit, "limit", 0, "images, to try it out; 0: the run's")
 	flag.IntVar(&o.epochs, "epochs", 0, "epochs of the whole run, to try it out; 0: the run's")
-	flag.IntVar(&o.Threads, "threads", 2, "compute threads; PyTorch has as many loader workers besides")
 	flag.Parse()
 	o.Directory = filepath.Join(o.output, "yardstick")
-
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := bench(ctx, o)
-	stop()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "yardstick:", err)
-		os.Exit(1)
-	}
+	os.Exit(command.Run("yardstick", func(ctx context.Context) error { return bench(ctx, o) }))
 }
 
 func bench(ctx context.Context, o options) error {
-	if o.Data == "" {
-		return errors.New("name the directory of the images with -data")
+	if err := o.CheckData(); err != nil {
+		return err
 	}
 	if o.repetitions < 1 || o.timed < 1 {
 		return errors.New("-repetitions and -epochs-timed are at least 1")

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -31,6 +32,22 @@ type Config struct {
 	Trainer   string // our program
 	Python    string // the Python that has PyTorch
 	Threads   int    // compute threads; PyTorch has as many loader workers besides
+}
+
+// Flags of what a command's user may say of it.
+func (c *Config) Flags() {
+	flag.StringVar(&c.Data, "data", "", "directory of train/<class>/ and test/<class>/")
+	flag.StringVar(&c.Trainer, "trainer", "bin/simclr-trainer", "our program")
+	flag.StringVar(&c.Python, "python", "build/bench/venv/bin/python", "the Python that has PyTorch")
+	flag.IntVar(&c.Threads, "threads", 2, "compute threads; PyTorch has as many loader workers besides")
+}
+
+// CheckData is an error where Flags were given no images.
+func (c *Config) CheckData() error {
+	if c.Data == "" {
+		return errors.New("name the directory of the images with -data")
+	}
+	return nil
 }
 
 // A Program is one of the two that are compared.
