@@ -42,11 +42,6 @@ func straysOf(jobs []batchv1.Job, pods []corev1.Pod) []corev1.Pod {
 	})
 }
 
-// running says whether any attempt may still compute.
-func (s *scope) running() bool {
-	return slices.ContainsFunc(s.attempts, func(a attempt) bool { return !a.over() })
-}
-
 // liveJob reads a Job past the cache; nil where there is none.
 func (r *Reconciler) liveJob(ctx context.Context, s *scope, name string) (*batchv1.Job, error) {
 	var job batchv1.Job

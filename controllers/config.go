@@ -49,7 +49,7 @@ func (r *Reconciler) fixConfig(ctx context.Context, s *scope) error {
 		return nil
 	}
 	fixed, err := r.adopt(s)
-	if s.running() && !s.runsWith(fixed) {
+	if !s.runsWith(fixed) {
 		return r.stopForChange(ctx, s)
 	}
 	if err != nil {
@@ -59,12 +59,13 @@ func (r *Reconciler) fixConfig(ctx context.Context, s *scope) error {
 	return r.useConfig(ctx, s, fixed)
 }
 
-// runsWith says whether all that runs was made with a configuration: the cache may still have the status
-// from before an attempt that this operator made with what the user has changed.
+// runsWith says whether all that still runs, if anything does, was made with a configuration: the cache may
+// have the status from before an attempt that this operator made with what the user has changed.
 func (s *scope) runsWith(config *v1alpha1.SimCLRRun) bool {
 	text, err := marshalConfig(config)
-	return err == nil && !slices.ContainsFunc(s.attempts, func(a attempt) bool {
-		return !a.over() && a.job.Annotations[annotationConfigHash] != hashOf(text)
+	hash := hashOf(text)
+	return !slices.ContainsFunc(s.attempts, func(a attempt) bool {
+		return !a.over() && (err != nil || a.job.Annotations[annotationConfigHash] != hash)
 	})
 }
 
