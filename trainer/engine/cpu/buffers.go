@@ -6,7 +6,7 @@ import "slices"
 type buffers struct {
 	free     map[int][]*buffer // by size class
 	allocate func(floats int) (*buffer, error)
-	released map[*value]bool
+	released map[*value]bool // their memory is free again, or another value's
 }
 
 // take gives a value memory. What is kept has memory of its own.
@@ -29,9 +29,6 @@ func (p *buffers) take(v *value) (err error) {
 
 // release takes back the memory of a value that nothing reads any more.
 func (p *buffers) release(v *value) {
-	if p.released == nil {
-		p.released = map[*value]bool{}
-	}
 	if v.kept || p.released[v] {
 		return
 	}
@@ -50,9 +47,6 @@ func (p *buffers) reuse(s step, at int) {
 		return
 	}
 	y.buf = s.in[i].buf
-	if p.released == nil {
-		p.released = map[*value]bool{}
-	}
 	p.released[s.in[i]] = true
 }
 

@@ -186,7 +186,7 @@ func (l *lowering) emit(name string, in, out []*value, run func() error) {
 
 // plan gives values their buffers: those that are never alive at once share one.
 func (l *lowering) plan() error {
-	pool := buffers{free: map[int][]*buffer{}, allocate: l.x.allocate}
+	pool := buffers{free: map[int][]*buffer{}, released: map[*value]bool{}, allocate: l.x.allocate}
 	for _, v := range l.permanent() {
 		if err := pool.take(v); err != nil {
 			return err

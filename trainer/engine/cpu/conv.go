@@ -120,7 +120,6 @@ var directions = map[C.int]string{
 
 // pass lowers one direction of a convolution.
 func (l *lowering) pass(direction C.int, key convKey, v convOperands) error {
-	var weights, scratch C.long
 	if key.by == winograd {
 		l.winograd(direction, key.shape(), v)
 		return nil
@@ -129,6 +128,7 @@ func (l *lowering) pass(direction C.int, key convKey, v convOperands) error {
 	if err != nil {
 		return err
 	}
+	var weights, scratch C.long
 	if err := status(C.conv_prepare(p, direction, &weights, &scratch)); err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import "C"
 
 import (
 	"fmt"
-	"slices"
 	"unsafe"
 
 	"gorgonia.org/gorgonia"
@@ -19,8 +18,9 @@ import (
 // elementwise lowers a sum or an activation.
 func (l *lowering) elementwise(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes) {
 	f := l.values[nodes[0]].form
-	if _, sum := o.(op.Add); !sum {
-		f.half = o == op.ReLU{} && f.half // softplus is only in tests
+	switch o.(type) {
+	case op.Softplus, op.SoftplusGrad: // only in tests
+		f.half = false
 	}
 	ins := make([]*value, len(nodes))
 	for i, d := range nodes {
@@ -67,17 +67,18 @@ func (l *lowering) reluGrad(n *gorgonia.Node, nodes gorgonia.Nodes) {
 	if l.skip[nodes[1]] {
 		gradients = engine.Operands(l.g, nodes[1])
 	}
-	dy := make([]*value, 0, 2)
+	var ins []*value
 	for _, g := range gradients {
-		dy = append(dy, l.as(l.values[g], y.form))
+		ins = append(ins, l.as(l.values[g], y.form))
 	}
+	ins = append(ins, y)
 	dx := l.result(n, y.form)
-	l.emitInPlace("ReLU: gradient", append(slices.Clone(dy), y), []*value{dx}, func() error {
+	l.emitInPlace("ReLU: gradient", ins, []*value{dx}, func() error {
 		var more unsafe.Pointer
-		if len(dy) > 1 {
-			more = dy[1].p()
+		if len(gradients) > 1 {
+			more = ins[1].p()
 		}
-		C.relu_grad(C.long(dx.size()), dx.typed(), y.p(), dy[0].p(), more, dx.p())
+		C.relu_grad(C.long(dx.size()), dx.typed(), y.p(), ins[0].p(), more, dx.p())
 		return nil
 	})
 }

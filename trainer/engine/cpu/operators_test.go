@@ -197,6 +197,19 @@ const (
 	roundingBF16 = 1.5e-2
 )
 
+// refusesBF16 checks that a CPU without AVX-512 says that it cannot run a program of bfloat16; false where it can.
+func refusesBF16(t *testing.T, e *Engine, p engine.Program) bool {
+	t.Helper()
+	if preferred(16) == 16 {
+		return false
+	}
+	p.Precision = engine.BF16
+	if _, err := e.Compile(p); !errors.Is(err, ErrNoBF16) {
+		t.Errorf("without AVX-512: %v", err)
+	}
+	return true
+}
+
 func TestOperatorsAgainstInterpreter(t *testing.T) {
 	for how, on := range map[string]struct {
 		e         *Engine
@@ -218,10 +231,7 @@ func TestOperatorsAgainstInterpreter(t *testing.T) {
 					p := alone(t, tc)
 					want := run(t, interp.Engine{}, p, feeds...)[0]
 					p.Precision = on.precision
-					if p.Precision == engine.BF16 && preferred(16) != 16 {
-						if _, err := on.e.Compile(p); !errors.Is(err, ErrNoBF16) {
-							t.Errorf("without AVX-512: %v", err)
-						}
+					if on.precision == engine.BF16 && refusesBF16(t, on.e, p) {
 						return
 					}
 					if d := difference(run(t, on.e, p, feeds...)[0], want); !(d < on.within) {

@@ -104,6 +104,16 @@ template <class V> static inline void input_tile(const grid &g, const V *x, tile
   for (int r = 0; r < 6; r++) transform_input(half + 6 * r, v + 6 * r * step, step);
 }
 
+// Bᵀ x B of the tiles of a group, of so many blocks of channels, as [point][tile][block]. It gives their number.
+template <class V> static inline int input_group(const grid &g, const V *x, long group, int blocks, vec *v) {
+  const int tiles = g.in_group(group);
+  for (int i = 0; i < tiles; i++) {
+    const tile t(g, group * TILES + i);
+    for (int b = 0; b < blocks; b++) input_tile(g, x + (t.image * blocks + b) * g.plane, t, v + i * blocks + b, TILES * blocks);
+  }
+  return tiles;
+}
+
 // A dy Aᵀ of a tile; point i goes to p[i·step]
 template <class V> static inline void gradient_tile(const grid &g, const V *dy, tile t, vec *p, int step) {
   vec half[24];
@@ -193,11 +203,7 @@ template <class V> void convolve(const conv_shape &s, int in, int out, const V *
     vec *m = v + (long)POINTS * TILES * from;                                          // [point][tile]
 #pragma omp for schedule(static)
     for (long group = 0; group < g.groups(); group++) {
-      const int tiles = g.in_group(group);
-      for (int i = 0; i < tiles; i++) {
-        const tile t(g, group * TILES + i);
-        for (int b = 0; b < from; b++) input_tile(g, x + (t.image * from + b) * g.plane, t, v + i * from + b, TILES * from);
-      }
+      const int tiles = input_group(g, x, group, from, v);
       for (int b = 0; b < to; b++) {
         for (int i = 0; i < POINTS; i++) {
           const float *a = (const float *)(v + (long)i * TILES * from);
@@ -231,11 +237,7 @@ template <class V> void correlate(const conv_shape &s, const V *x, const V *dy, 
     memset(sums, 0, size * sizeof(float));
 #pragma omp for schedule(static)
     for (long group = 0; group < g.groups(); group++) {
-      const int tiles = g.in_group(group);
-      for (int i = 0; i < tiles; i++) {
-        const tile t(g, group * TILES + i);
-        for (int b = 0; b < from; b++) input_tile(g, x + (t.image * from + b) * g.plane, t, v + i * from + b, TILES * from);
-      }
+      const int tiles = input_group(g, x, group, from, v);
       for (int b = 0; b < to; b++) {
         for (int i = 0; i < tiles; i++) {
           const tile t(g, group * TILES + i);
@@ -257,6 +259,7 @@ template <class V> void correlate(const conv_shape &s, const V *x, const V *dy, 
     }
   }
 }
+
 template <class V> void run(const conv_shape &s, int direction, V *x, const float *w, V *y, float *dw, float *weights, float *scratch) {
   switch (direction) {
   case FORWARD:

@@ -21,7 +21,7 @@ func (s span) has(c int) bool { return c >= s.from && (s.below == 0 || c < s.bel
 
 // Winograd's algorithm (Lavin and Gray 2016, arXiv 1509.09308: F(4×4, 3×3), which multiplies a quarter as often)
 // multiplies in FP32, also what is kept as bfloat16. For which channel counts which of its implementations is
-// faster than the direct algorithm was measured: docs/performance.md.
+// faster than the direct algorithm was measured, shape by shape, on two cores of an AMD EPYC with AVX-512.
 var fastest = map[bool]map[C.int][]choice{
 	false: {
 		C.FORWARD:          {{winograd, span{16, 256}}, {winogradOfOneDNN, span{from: 256}}},
