@@ -33,12 +33,13 @@ func (l *Loop) look(h Health, s *state, endOfEpoch bool) {
 	if !endOfEpoch {
 		return
 	}
-	if why := spread.Collapse(); why != "" && !s.collapsed {
+	why := spread.Collapse()
+	if why != "" && !s.collapsed {
 		message := fmt.Sprintf("step %d: z has collapsed: %s; lower pretraining.learningRate, or raise pretraining.warmupEpochs, batchSize or the augmentations' strength", s.step, why)
 		l.Tracker.Warn(message)
 		l.Log.Warn(message)
 	}
-	s.collapsed = spread.Collapse() != ""
+	s.collapsed = why != ""
 }
 
 // evaluate by kNN where that is due: at the end of every KNNEpochs-th epoch, also where the stage was stopped
