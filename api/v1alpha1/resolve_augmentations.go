@@ -28,13 +28,17 @@ func (a *AugmentationsSpec) resolve(size int32) error {
 	fillPointer(&a.GaussianBlur, GaussianBlurSpec{})
 	fill(&a.GaussianBlur.Mode, blur)
 	fillPointer(&a.GaussianBlur.Probability, "0.5")
-	fillPointer(&a.GaussianBlur.KernelSize, 2*(size/10/2)+1) // google-research/simclr's gaussian_blur of height // 10
+	fillPointer(&a.GaussianBlur.KernelSize, BlurKernel(size))
 	fillPointer(&a.GaussianBlur.MinSigma, "0.1")
 	fillPointer(&a.GaussianBlur.MaxSigma, "2")
 	a.resolveStudied()
 	fillPointer(&a.ColorDistortion, ColorDistortionSpec{})
 	return a.ColorDistortion.resolve(strength)
 }
+
+// BlurKernel is the default kernel of the blur, for images of a height: a tenth of that, one more where it is even
+// (google-research/simclr's gaussian_blur of height // 10); below 20 pixels 1, no blur. Unit: pixels.
+func BlurKernel(height int32) int32 { return 2*(height/10/2) + 1 }
 
 // resolveStudied fills the operations that the paper compares and does not use.
 func (a *AugmentationsSpec) resolveStudied() {

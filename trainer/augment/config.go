@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
 // Filter resamples an image, antialiased as Pillow's resize.
@@ -102,14 +103,10 @@ func Default(size int, strength float64, blur bool) Config {
 			On: true, Brightness: 0.8 * strength, Contrast: 0.8 * strength, Saturation: 0.8 * strength, Hue: 0.2 * strength,
 			JitterProbability: 0.8, GrayscaleProbability: 0.2,
 		},
-		Blur:           Blur{On: blur, Probability: 0.5, Kernel: kernelOf(size), MinSigma: 0.1, MaxSigma: 2},
+		Blur:           Blur{On: blur, Probability: 0.5, Kernel: int(v1alpha1.BlurKernel(int32(size))), MinSigma: 0.1, MaxSigma: 2},
 		CenterFraction: 1,
 	}
 }
-
-// kernelOf a size is google-research/simclr's: a tenth of the height, one more where that is even; below 20 pixels that
-// is 1, no blur.
-func kernelOf(size int) int { return 2*(size/10/2) + 1 }
 
 // CropAndFlip is what finetuning and linear training by SGD see: crop and flip only (paper appendix B.5
 // and B.6), as c has them.
