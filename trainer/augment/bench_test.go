@@ -50,7 +50,7 @@ func BenchmarkJPEG(b *testing.B) {
 	b.ReportAllocs()
 	start := processTime()
 	for i := 0; b.Loop(); i++ {
-		part, err := img.Decoded(p.Needs(500, 375, 0, i, 2), &pixels)
+		part, err := img.Decoded(p.Needs(500, 375, 0, i, 0, 1), &pixels)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -36,7 +36,7 @@ func TestViewsOfAPart(t *testing.T) {
 			var pixels []uint8
 			smaller := 0
 			for i := range 20 {
-				needs := p.Needs(500, 375, 2, i, 2)
+				needs := p.Needs(500, 375, 2, i, 0, 1)
 				if needs.Shrink != 1 {
 					t.Fatalf("shrunk by %d, to less than twice 224 pixels", needs.Shrink)
 				}
@@ -77,7 +77,7 @@ func TestViewsOfAShrunkImage(t *testing.T) {
 			var pixels []uint8
 			shrunk, most, sum, n := 0, 0., 0., 0.
 			for i := range 40 {
-				part, err := encoded.Decoded(p.Needs(1210, 907, 0, i, 2), &pixels)
+				part, err := encoded.Decoded(p.Needs(1210, 907, 0, i, 0, 1), &pixels)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -48,7 +48,7 @@ func Picture(c Config, seed uint64, img dataset.Image, n int) (*image.NRGBA, err
 	values = values[:3*c.Size*c.Size]
 	for i := range n {
 		corner := image.Pt(3*gap+original+i%perRow*tile, gap+i/perRow*(2*tile+2*gap))
-		seen, err := img.Decoded(p.Needs(img.W, img.H, i, 0, 2), &pixels)
+		seen, err := img.Decoded(p.Needs(img.W, img.H, i, 0, 0, 1), &pixels)
 		if err != nil {
 			return nil, err
 		}

@@ -77,15 +77,15 @@ func (p *Pipeline) Apply(dst []float32, img dataset.Image, epoch, index, view in
 	p.view(dst, img)
 }
 
-// Needs is the smallest rectangle with the crops of all views, and how much it may be shrunk for them.
-func (p *Pipeline) Needs(w, h, epoch, index, views int) dataset.Part {
+// Needs is the smallest rectangle with the crops of the views, and how much it may be shrunk for them.
+func (p *Pipeline) Needs(w, h, epoch, index int, views ...int) dataset.Part {
 	if p.c.OneBranch {
 		p.seedCrop(epoch, index)
 		b := p.c.Crop.box(w, h, p.rng)
 		return dataset.Part{X: b.x, Y: b.y, W: b.w, H: b.h, Shrink: b.shrink(p.c.Size)}
 	}
 	x, y, right, bottom, shrink := w, h, 0, 0, mostShrunk
-	for v := range views {
+	for _, v := range views {
 		p.seedView(epoch, index, v)
 		b := p.c.box(w, h, p.rng)
 		x, y, right, bottom = min(x, b.x), min(y, b.y), max(right, b.x+b.w), max(bottom, b.y+b.h)

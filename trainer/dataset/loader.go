@@ -1,7 +1,10 @@
 package dataset
 
 import (
+	"errors"
+
 	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
 )
 
 // Transform makes the views of an image that a network sees. It holds scratch: each worker has its own.
@@ -23,6 +26,8 @@ type LoaderConfig struct {
 	// a second time before the next batch where Again is set, made anew and the same.
 	Parts int
 	Again bool
+	// Dealt: the second of two views in a part are of the images of the global batch that plan.SecondView says.
+	Dealt bool
 	// Sequential gives the images once, in the set's order, the last batch smaller; else every epoch is
 	// shuffled by Seed, and the last, smaller batch is dropped.
 	Sequential bool
@@ -51,6 +56,8 @@ type Batch struct {
 	Pixels []float32
 	// Labels of the B images, -1 without labels, and their indices in the dataset.
 	Labels, Images []int
+	// Seconds are the images of the second views, where they are dealt out.
+	Seconds []int
 
 	loader *Loader
 }
@@ -79,6 +86,8 @@ func NewLoader(c LoaderConfig) (*Loader, error) {
 	switch {
 	case c.Batch < 1 || c.Size < 1 || c.Views < 1:
 		return nil, contract.UserErrorf("InvalidBatch", "batchSize %d over %d workers gives no image to each; raise spec.batchSize", c.Batch*c.World, c.World)
+	case c.Dealt && (c.Views != 2 || c.Sequential):
+		return nil, errors.New("second views are dealt out of two, in training")
 	case c.Batch%c.Parts != 0:
 		return nil, contract.UserErrorf("InvalidBatch", "a batch of %d images has no %d equal parts; set pretraining.microBatchSize so that it divides it", c.Batch, c.Parts)
 	case c.Data.Len() == 0:
@@ -110,13 +119,27 @@ func (l *Loader) order(epoch int) []int {
 	return all
 }
 
-// part of the order that is batch b of this rank.
-func (l *Loader) part(order []int, b int) []int {
-	if l.c.Sequential {
-		return order[b*l.c.Batch : min(len(order), (b+1)*l.c.Batch)]
+// global batch b of the order.
+func (l *Loader) global(order []int, b int) []int {
+	n := l.c.Batch
+	if !l.c.Sequential {
+		n *= l.c.World
 	}
-	first := (b*l.c.World + l.c.Rank) * l.c.Batch
-	return order[first : first+l.c.Batch]
+	return order[b*n : min(len(order), (b+1)*n)]
+}
+
+// part of a global batch: the images of this rank's, and those of its second views where they are others.
+func (l *Loader) part(global []int, part int) (images, seconds []int) {
+	if l.c.Sequential {
+		return global, nil
+	}
+	group, groups, size := l.c.Rank*l.c.Parts+part, l.c.World*l.c.Parts, l.c.Batch/l.c.Parts
+	if l.c.Dealt && groups > 1 {
+		for at := range size {
+			seconds = append(seconds, global[plan.SecondView(group, at, groups)])
+		}
+	}
+	return global[group*size : (group+1)*size], seconds
 }
 
 // sequence of the parts that each batch comes in.
@@ -131,8 +154,9 @@ func (l *Loader) sequence() []int {
 	return parts
 }
 
-func (l *Loader) newBatch(epoch, index, part int, images []int) *Batch {
-	b := &Batch{Epoch: epoch, Index: index, Part: part, Images: images, Labels: make([]int, len(images)), loader: l}
+func (l *Loader) newBatch(epoch, index, part int, global []int) *Batch {
+	images, seconds := l.part(global, part)
+	b := &Batch{Epoch: epoch, Index: index, Part: part, Images: images, Seconds: seconds, Labels: make([]int, len(images)), loader: l}
 	for i, image := range images {
 		b.Labels[i] = l.c.Data.Label(image)
 	}

@@ -71,7 +71,7 @@ func read(t *testing.T, l *Loader, epoch, batch, n int) []Batch {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, Batch{Epoch: b.Epoch, Index: b.Index, Part: b.Part, Pixels: slices.Clone(b.Pixels), Labels: b.Labels, Images: b.Images})
+		all = append(all, Batch{Epoch: b.Epoch, Index: b.Index, Part: b.Part, Pixels: slices.Clone(b.Pixels), Labels: b.Labels, Images: b.Images, Seconds: b.Seconds})
 		b.Release()
 	}
 	return all
@@ -144,6 +144,50 @@ func TestLoaderGivesBatchesInParts(t *testing.T) {
 	c.Parts = parts
 	if _, err := NewLoader(c); err == nil || !strings.Contains(err.Error(), "pretraining.microBatchSize") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Dealt out, each part of each worker has the first views of a whole batch's that it had, and of all workers' parts together
+// there are the same views.
+func TestLoaderDealsSecondViewsOut(t *testing.T) {
+	const parts, world = 3, 2
+	whole := read(t, mustLoader(t, config(100, 60)), 2, 0, 1)[0]
+	want, got := map[[3]float32]int{}, map[[3]float32]int{}
+	count := func(all map[[3]float32]int, pixels []float32) {
+		for ; len(pixels) > 0; pixels = pixels[3:] {
+			all[[3]float32(pixels)]++
+		}
+	}
+	count(want, whole.Pixels)
+	for rank := range world {
+		c := config(100, 30)
+		c.Parts, c.Dealt, c.Rank, c.World = parts, true, rank, world
+		for part, b := range read(t, mustLoader(t, c), 2, 0, parts) {
+			count(got, b.Pixels)
+			group := rank*parts + part
+			if d := cmp.Diff(whole.Images[10*group:10*group+10], b.Images); d != "" {
+				t.Errorf("rank %d, part %d, first views: %s", rank, part, d)
+			}
+			for i, image := range b.Seconds {
+				if image != whole.Images[group+i*parts*world] {
+					t.Errorf("rank %d, part %d: second view %d is of image %d", rank, part, i, image)
+				}
+			}
+			for row := range 20 {
+				image := append(slices.Clone(b.Images), b.Seconds...)[row]
+				if d := cmp.Diff([]float32{2, float32(image), float32(row / 10)}, b.Pixels[3*row:3*row+3]); d != "" {
+					t.Errorf("rank %d, part %d, row %d: %s", rank, part, row, d)
+				}
+			}
+		}
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	one, alone := config(100, 30), config(100, 30)
+	one.Dealt = true
+	if d := cmp.Diff(read(t, mustLoader(t, alone), 0, 0, 3), read(t, mustLoader(t, one), 0, 0, 3), batches); d != "" {
+		t.Errorf("one part: %s", d)
 	}
 }
 

@@ -22,9 +22,9 @@ type Encoded struct {
 
 // Planner is a Transform that knows before an image is decoded what it will look at.
 type Planner interface {
-	// Needs is the part of an image of w × h pixels that views 0 to views − 1 look at, in its pixels, and how much it may
-	// be shrunk for them.
-	Needs(w, h, epoch, index, views int) Part
+	// Needs is the part of an image of w × h pixels that some views look at, in its pixels, and how much it may be shrunk
+	// for them.
+	Needs(w, h, epoch, index int, views ...int) Part
 }
 
 // Covers says which part of the image Pix is, in pixels of the shrunk image.
@@ -49,9 +49,9 @@ func (m Image) Decoded(needs Part, buffer *[]uint8) (Image, error) {
 }
 
 // needs of a transform.
-func needs(t Transform, m Image, epoch, index, views int) Part {
+func needs(t Transform, m Image, epoch, index int, views ...int) Part {
 	if p, ok := t.(Planner); ok {
-		return p.Needs(m.W, m.H, epoch, index, views)
+		return p.Needs(m.W, m.H, epoch, index, views...)
 	}
 	return Part{W: m.W, H: m.H, Shrink: 1}
 }

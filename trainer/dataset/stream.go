@@ -56,10 +56,9 @@ func (l *Loader) dispatch(s *Stream, jobs chan<- job, epoch, batch int) {
 	for ; l.c.Epochs == 0 || epoch < l.c.Epochs; epoch, batch = epoch+1, 0 {
 		order := l.order(epoch)
 		for ; batch < l.Batches(); batch++ {
-			images := l.part(order, batch)
+			global := l.global(order, batch)
 			for _, part := range parts {
-				from, to := part*len(images)/l.c.Parts, (part+1)*len(images)/l.c.Parts
-				if !s.hand(l.newBatch(epoch, batch, part, images[from:to]), jobs) {
+				if !s.hand(l.newBatch(epoch, batch, part, global), jobs) {
 					return
 				}
 			}
@@ -114,19 +113,38 @@ func (p *pending) finish(err error) {
 
 // fill a job's part of a batch. pixels is memory for a large image.
 func (l *Loader) fill(j job, transform Transform, pixels *[]uint8) error {
-	b, size := j.batch, 3*l.c.Size*l.c.Size
+	b := j.batch
+	both := make([]int, l.c.Views)
+	for v := range both {
+		both[v] = v
+	}
 	for i := j.from; i < j.to; i++ {
-		img, err := l.c.Data.Image(b.Images[i])
-		if err == nil && img.Encoded != nil {
-			img, err = img.Decoded(needs(transform, img, b.Epoch, b.Images[i], l.c.Views), pixels)
+		var err error
+		if b.Seconds == nil {
+			err = l.draw(b, i, b.Images[i], transform, pixels, both...)
+		} else if err = l.draw(b, i, b.Images[i], transform, pixels, 0); err == nil {
+			err = l.draw(b, i, b.Seconds[i], transform, pixels, 1)
 		}
 		if err != nil {
 			return err
 		}
-		for v := range l.c.Views {
-			at := (v*len(b.Images) + i) * size
-			transform.Apply(b.Pixels[at:at+size], img, b.Epoch, b.Images[i], v)
-		}
+	}
+	return nil
+}
+
+// draw views of an image into a batch, at number i of each.
+func (l *Loader) draw(b *Batch, i, image int, transform Transform, pixels *[]uint8, views ...int) error {
+	img, err := l.c.Data.Image(image)
+	if err == nil && img.Encoded != nil {
+		img, err = img.Decoded(needs(transform, img, b.Epoch, image, views...), pixels)
+	}
+	if err != nil {
+		return err
+	}
+	size := 3 * l.c.Size * l.c.Size
+	for _, v := range views {
+		at := (v*len(b.Images) + i) * size
+		transform.Apply(b.Pixels[at:at+size], img, b.Epoch, image, v)
 	}
 	return nil
 }

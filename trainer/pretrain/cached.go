@@ -15,7 +15,7 @@ import (
 // again. The gradient is the whole batch's; memory is a micro-batch's.
 
 // Views gives a step's micro-batches: the views of number at (from 0) of this worker, (2·MicroBatch, 3, S, S),
-// all first views, then all second. They are asked for in order, then all but the last in order again. What was given is
+// all first views, then all second, of other images where there are several groups (plan.SecondView). They are asked for in order, then all but the last in order again. What was given is
 // not used after the next call.
 type Views func(ctx context.Context, at int) (engine.Tensor, error)
 

@@ -16,15 +16,29 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/weights"
 )
 
-// share is micro-batch at of so many of a batch's views.
-func share(all engine.Tensor, at, of int) engine.Tensor {
-	shape := append([]int{all.Shape[0] / of}, all.Shape[1:]...)
-	return engine.Tensor{Shape: shape, Data: part(all.Data, at, of)}
+// group of batch norm, of so many, of a batch's views: first views in a row, and of the second, with g groups, each g-th.
+func group(all engine.Tensor, at, of int) engine.Tensor {
+	images := all.Shape[0] / 2
+	size, row := images/of, len(all.Data)/all.Shape[0]
+	g := engine.Tensor{Shape: append([]int{2 * size}, all.Shape[1:]...)}
+	add := func(n int) { g.Data = append(g.Data, all.Data[n*row:(n+1)*row]...) }
+	for i := range size {
+		add(at*size + i)
+	}
+	for i := range size {
+		add(images + i*of + at)
+	}
+	return g
 }
 
 // parts are a batch's views in so many micro-batches.
-func parts(all engine.Tensor, of int) Views {
-	return func(_ context.Context, at int) (engine.Tensor, error) { return share(all, at, of), nil }
+func parts(all engine.Tensor, of int) Views { return partsOf(all, collective.Single{}, of) }
+
+// partsOf a worker.
+func partsOf(all engine.Tensor, w collective.Collective, of int) Views {
+	return func(_ context.Context, at int) (engine.Tensor, error) {
+		return group(all, w.Rank()*of+at, w.Size()*of), nil
+	}
 }
 
 // result is what a step does.
@@ -53,7 +67,7 @@ func oneStep(t *testing.T, e engine.Engine, c Config, workers, micro int, rate f
 			}
 		}
 		before := values(t, s)
-		m, err := s.Step(t.Context(), parts(share(all, w.Rank(), w.Size()), micro), rate)
+		m, err := s.Step(t.Context(), partsOf(all, w, micro), rate)
 		if err != nil || w.Rank() > 0 {
 			return err
 		}
@@ -208,7 +222,7 @@ func TestRunningStatisticsFollowTheMean(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Step(t.Context(), Whole(share(views(c), at, micro)), 0); err != nil {
+		if _, err := s.Step(t.Context(), Whole(group(views(c), at, micro)), 0); err != nil {
 			t.Fatal(err)
 		}
 		for name, v := range values(t, s) {
@@ -241,7 +255,7 @@ func TestOtherViewsTheSecondTimeAreAnError(t *testing.T) {
 	}
 	asked := 0
 	_, err = s.Step(t.Context(), func(_ context.Context, at int) (engine.Tensor, error) {
-		v := share(views(c), at, 2)
+		v := group(views(c), at, 2)
 		if asked++; asked == 3 {
 			v.Data[0] += 0.5
 		}

@@ -22,7 +22,7 @@ type Config struct {
 	Model  model.Config
 	Images int // N of this worker
 	// MicroBatch images are computed at once; it divides Images. 0: all. Batch norm's statistics are a
-	// micro-batch's own.
+	// micro-batch's own, whose second views are of the images that plan.SecondView says.
 	MicroBatch  int
 	Temperature float64
 	Optimizer   optimizer.Config
@@ -101,7 +101,7 @@ func (s *Stepper) Step(ctx context.Context, views Views, learningRate float64) (
 		return loop.Measure{}, err
 	}
 	// 3: NT-Xent over all views
-	s.z = byView(gathered)
+	s.z = matched(byView(gathered), s.groups(), s.c.Model.Dimension)
 	out, err := s.ntxent.Run(0, engine.Tensor{Shape: []int{s.rows(), s.c.Model.Dimension}, Data: s.z}, engine.Scalar(1))
 	if err != nil {
 		return loop.Measure{}, err
@@ -111,7 +111,8 @@ func (s *Stepper) Step(ctx context.Context, views Views, learningRate float64) (
 		return m, nil
 	}
 	// 4: back through the network from the own rows of dz
-	grads, err := s.backward(ctx, views, own, part(out[2].Data, s.workers.Rank(), s.workers.Size()))
+	dz := dealt(out[2].Data, s.groups(), s.c.Model.Dimension)
+	grads, err := s.backward(ctx, views, own, part(dz, s.workers.Rank(), s.workers.Size()))
 	if err != nil {
 		return m, err
 	}

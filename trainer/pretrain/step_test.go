@@ -143,6 +143,27 @@ func TestRowsOfWorkers(t *testing.T) {
 	}
 }
 
+func TestRowsOfGroups(t *testing.T) {
+	// of 6 images, two values a row: view and image
+	byImage, byGroup := []float32{}, []float32{}
+	for _, row := range [][]int{{0, 1, 2, 3, 4, 5}, {10, 11, 12, 13, 14, 15}} {
+		for _, v := range row {
+			byImage = append(byImage, float32(v), 0.5)
+		}
+	}
+	for _, row := range [][]int{{0, 1, 2, 3, 4, 5}, {10, 13, 11, 14, 12, 15}} {
+		for _, v := range row {
+			byGroup = append(byGroup, float32(v), 0.5)
+		}
+	}
+	if diff := cmp.Diff(byImage, matched(byGroup, 3, 2)); diff != "" {
+		t.Errorf("matched (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(byGroup, dealt(byImage, 3, 2)); diff != "" {
+		t.Errorf("dealt out (-want +got):\n%s", diff)
+	}
+}
+
 func TestStopBetweenParts(t *testing.T) {
 	c := tiny()
 	s, err := NewStepper(interp.Engine{}, c, collective.Single{})

@@ -18,7 +18,7 @@ func (d *data) views(s plan.Stage, begun func()) (*microBatches, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := dataset.LoaderConfig{Data: d.train, Batch: s.Batch, Views: 2, Parts: s.MicroBatches(), Again: s.ViewsTwice}
+	l := dataset.LoaderConfig{Data: d.train, Batch: s.Batch, Views: 2, Parts: s.MicroBatches(), Again: s.ViewsTwice, Dealt: true}
 	if !l.Again {
 		l.Prefetch = 2 * l.Parts
 	}

@@ -34,7 +34,7 @@ func (b bench) ours(files [][]byte, seconds float64) (float64, error) {
 	n, start := 0, cpuTime()
 	for cpuTime()-start < seconds {
 		for range 100 {
-			img, err := images[n%len(images)].Decoded(p.Needs(b.w, b.h, 0, n, 2), &pixels)
+			img, err := images[n%len(images)].Decoded(p.Needs(b.w, b.h, 0, n, 0, 1), &pixels)
 			if err != nil {
 				return 0, err
 			}
