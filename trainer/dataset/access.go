@@ -2,11 +2,11 @@ package dataset
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"syscall"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
@@ -15,9 +15,11 @@ import (
 // maxFileBytes of an image file: a small file can promise a picture that fills all memory.
 const maxFileBytes = 64 << 20
 
+var errNotRegular = errors.New("not a regular file")
+
 // readFile reads a regular file of bounded size. An error that is none of accessError's is the file's own.
-func readFile(name string) ([]byte, error) {
-	f, size, err := openRegular(name)
+func readFile(ctx context.Context, from source, name string) ([]byte, error) {
+	f, size, err := from.open(ctx, name, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -29,19 +31,6 @@ func readFile(name string) ([]byte, error) {
 	b.Grow(int(size) + bytes.MinRead) // ReadFrom wants room to see the end
 	_, err = b.ReadFrom(io.LimitReader(f, maxFileBytes))
 	return b.Bytes(), err
-}
-
-// openRegular opens a regular file, of a size.
-func openRegular(name string) (*os.File, int64, error) {
-	info, err := os.Stat(name) // before opening: opening a pipe would wait for ever
-	if err != nil {
-		return nil, 0, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, 0, errors.New("not a regular file")
-	}
-	f, err := os.Open(name)
-	return f, info.Size(), err
 }
 
 // absent: the path leads nowhere.
@@ -82,10 +71,14 @@ func missing(err error) error {
 	return contract.UserErrorf("DatasetNotFound", "%w; correct the path", err)
 }
 
-// checkDir is an error unless dir is a directory. what names the field or flag that says so.
-func checkDir(dir, what string) error {
-	info, err := os.Stat(dir)
+// checkDir is an error unless name is a directory. what names the field or flag that says so.
+func checkDir(ctx context.Context, from source, name, what string) error {
+	dir := from.path(name)
+	info, err := from.stat(ctx, name)
+	var exit *contract.Error
 	switch {
+	case errors.As(err, &exit):
+		return err
 	case absent(err):
 		return contract.UserErrorf("DatasetNotFound", "%s: the directory %s does not exist; correct the path", what, dir)
 	case errors.Is(err, fs.ErrPermission):

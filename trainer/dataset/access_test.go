@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -93,7 +94,7 @@ func TestNotReadable(t *testing.T) {
 		if err := syscall.Setfsuid(65532); err != nil {
 			t.Error(err)
 		}
-		_, err := readFile(file)
+		_, err := readFile(context.Background(), directory(filepath.Dir(file)), filepath.Base(file))
 		read <- err
 	}()
 	wantUserError(t, accessError(<-read), "bad0.jpg", "uid 65532")

@@ -3,11 +3,12 @@ package dataset
 import (
 	"archive/tar"
 	"compress/gzip"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
-	"os"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -33,26 +34,26 @@ var cifarFiles = map[Split]*regexp.Regexp{
 
 // openCIFAR reads the binary version of CIFAR-10: its .bin files in dir or dir/cifar-10-batches-bin, or
 // the archive cifar-10-binary.tar.gz in dir, which is never unpacked to disk.
-func openCIFAR(dir string, limit int, o Options) (*Set, error) {
-	c := cifar{split: o.Split, most: o.MemoryBytes}
-	err := c.readFiles(dir)
+func openCIFAR(ctx context.Context, from source, limit int, o Options) (*Set, error) {
+	c := cifar{from: from, split: o.Split, most: o.MemoryBytes}
+	err := c.readFiles(ctx, "")
 	if err == nil && len(c.records) == 0 {
-		err = c.readFiles(filepath.Join(dir, "cifar-10-batches-bin"))
+		err = c.readFiles(ctx, "cifar-10-batches-bin")
 	}
 	if err == nil && len(c.records) == 0 {
-		err = c.readArchive(filepath.Join(dir, cifarArchiveName))
+		err = c.readArchive(ctx, cifarArchiveName)
 	}
 	if err != nil {
 		return nil, err
 	}
 	n := len(c.records)
 	if n == 0 {
-		return nil, contract.UserErrorf("InvalidFile", "%s has no CIFAR-10 %s files (%s) and no %s; put them there, or correct format or uri", dir, o.Split, cifarFiles[o.Split], cifarArchiveName)
+		return nil, contract.UserErrorf("InvalidFile", "%s has no CIFAR-10 %s files (%s) and no %s; put them there, or correct format or uri", from.path(""), o.Split, cifarFiles[o.Split], cifarArchiveName)
 	}
 	all := make([]int, n)
 	for i, record := range c.records {
 		if all[i] = int(record[0]); all[i] >= cifarClasses {
-			return nil, contract.UserErrorf("InvalidFile", "CIFAR-10 %s image %d in %s has the label %d, wanted 0 to 9; use the binary version of CIFAR-10", o.Split, i, dir, all[i])
+			return nil, contract.UserErrorf("InvalidFile", "CIFAR-10 %s image %d in %s has the label %d, wanted 0 to 9; use the binary version of CIFAR-10", o.Split, i, from.path(""), all[i])
 		}
 	}
 	keep, err := firstOfEach(all, cifarClasses, limit, o.Field)
@@ -71,6 +72,7 @@ func openCIFAR(dir string, limit int, o Options) (*Set, error) {
 
 // cifar is the records of a split, as they are stored.
 type cifar struct {
+	from    source
 	split   Split
 	records [][]byte
 	bytes   int64 // of records; most is the limit
@@ -88,9 +90,9 @@ func interleave(planes []byte) []uint8 {
 }
 
 // readFiles in the order of their names; there may be none.
-func (c *cifar) readFiles(dir string) error {
-	entries, err := os.ReadDir(dir) // sorted
-	if errors.Is(err, os.ErrNotExist) {
+func (c *cifar) readFiles(ctx context.Context, folder string) error {
+	entries, err := c.from.list(ctx, folder) // sorted
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
@@ -100,16 +102,16 @@ func (c *cifar) readFiles(dir string) error {
 		if !cifarFiles[c.split].MatchString(e.Name()) {
 			continue
 		}
-		name := filepath.Join(dir, e.Name())
-		if err := c.readFile(name); err != nil {
-			return invalid(name, err, "get the file again")
+		name := path.Join(folder, e.Name())
+		if err := c.readFile(ctx, name); err != nil {
+			return invalid(c.from.path(name), err, "get the file again")
 		}
 	}
 	return nil
 }
 
-func (c *cifar) readFile(name string) error {
-	f, size, err := openRegular(name)
+func (c *cifar) readFile(ctx context.Context, name string) error {
+	f, size, err := c.from.open(ctx, name, 0)
 	if err != nil {
 		return err
 	}
@@ -120,19 +122,19 @@ func (c *cifar) readFile(name string) error {
 }
 
 // readArchive reads the split's files out of the archive; there may be no archive.
-func (c *cifar) readArchive(archive string) error {
+func (c *cifar) readArchive(ctx context.Context, archive string) error {
 	const fix = "get the archive again"
-	f, _, err := openRegular(archive)
+	f, _, err := c.from.open(ctx, archive, 0)
 	if absent(err) {
 		return nil
 	}
 	if err != nil {
-		return invalid(archive, err, fix)
+		return invalid(c.from.path(archive), err, fix)
 	}
 	defer f.Close()
 	files, err := c.entries(f)
 	if err != nil {
-		return invalid(archive, err, fix)
+		return invalid(c.from.path(archive), err, fix)
 	}
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		c.records = append(c.records, files[name]...)

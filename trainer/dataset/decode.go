@@ -2,11 +2,13 @@ package dataset
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	"image/png"
+	"path/filepath"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/trainer/dataset/jpeg"
@@ -22,7 +24,7 @@ var (
 
 // ReadImage reads a file that is no dataset's, as a dataset would. What is wrong with it is a user error.
 func ReadImage(file string) (Image, error) {
-	data, err := readFile(file)
+	data, err := readFile(context.Background(), directory(filepath.Dir(file)), filepath.Base(file))
 	var m Image
 	if err == nil {
 		m, err = checked(data, file)

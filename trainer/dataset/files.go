@@ -22,9 +22,9 @@ type outcome struct {
 
 // decodeAll decodes every file and leaves the bad ones out. Where the images do not fit into memory, each is
 // decoded again at each access. Which images a set has never depends on that, nor on timing: a stage that
-// resumes elsewhere, with more or less memory, has the same.
-func (s *Set) decodeAll(ctx context.Context, o Options) error {
-	results, bytes, err := lookAtAll(ctx, s.files, o)
+// resumes elsewhere, with more or less memory, has the same. ctx is also that of later accesses.
+func (s *Set) decodeAll(ctx context.Context, from source, o Options) error {
+	results, bytes, err := lookAtAll(ctx, from, s.files, o)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (s *Set) decodeAll(ctx context.Context, o Options) error {
 	var labels []int
 	for i, r := range results {
 		if r.bad != nil {
-			s.skipped = append(s.skipped, Skipped{s.files[i], r.bad.Error()})
+			s.skipped = append(s.skipped, Skipped{from.path(s.files[i]), r.bad.Error()})
 			continue
 		}
 		files, images, labels = append(files, s.files[i]), append(images, r.image), append(labels, s.labels[i])
@@ -46,13 +46,13 @@ func (s *Set) decodeAll(ctx context.Context, o Options) error {
 	if bytes <= o.MemoryBytes {
 		s.image = func(i int) (Image, error) { return images[i], nil }
 	} else {
-		s.image = func(i int) (Image, error) { return decodeAgain(files[i]) }
+		s.image = func(i int) (Image, error) { return decodeAgain(ctx, from, files[i]) }
 	}
 	return nil
 }
 
 // lookAtAll files in parallel; bytes is what all would take decoded. An error is of the storage.
-func lookAtAll(ctx context.Context, files []string, o Options) (results []outcome, bytes int64, err error) {
+func lookAtAll(ctx context.Context, from source, files []string, o Options) (results []outcome, bytes int64, err error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	results = make([]outcome, len(files))
@@ -66,7 +66,7 @@ func lookAtAll(ctx context.Context, files []string, o Options) (results []outcom
 				if i >= len(files) {
 					return
 				}
-				results[i] = lookAt(files[i], &sum, o.MemoryBytes)
+				results[i] = lookAt(ctx, from, files[i], &sum, o.MemoryBytes)
 				if err := accessError(results[i].bad); err != nil {
 					stop(err)
 				}
@@ -83,12 +83,12 @@ func lookAtAll(ctx context.Context, files []string, o Options) (results []outcom
 }
 
 // lookAt a file. Its image is kept while all so far fit into memory.
-func lookAt(file string, sum *atomic.Int64, memory int64) outcome {
-	data, err := readFile(file)
+func lookAt(ctx context.Context, from source, file string, sum *atomic.Int64, memory int64) outcome {
+	data, err := readFile(ctx, from, file)
 	if err != nil {
 		return outcome{bad: err}
 	}
-	m, err := checked(data, file)
+	m, err := checked(data, from.path(file))
 	if sum.Add(m.bytes()) > memory {
 		m = Image{}
 	}
@@ -96,18 +96,18 @@ func lookAt(file string, sum *atomic.Int64, memory int64) outcome {
 }
 
 // decodeAgain a file that was good when the set was opened.
-func decodeAgain(file string) (Image, error) {
-	data, err := readFile(file)
+func decodeAgain(ctx context.Context, from source, file string) (Image, error) {
+	data, err := readFile(ctx, from, file)
 	if err == nil {
 		var m Image
-		if m, err = unchecked(data, file); err == nil {
+		if m, err = unchecked(data, from.path(file)); err == nil {
 			return m, nil
 		}
 	}
 	if err := accessError(err); err != nil {
 		return Image{}, err
 	}
-	return Image{}, imageChanged(file, err)
+	return Image{}, imageChanged(from.path(file), err)
 }
 
 func imageChanged(file string, err error) error {

@@ -98,11 +98,13 @@ func TestLargerThanMemoryTooManyBad(t *testing.T) {
 
 // A file that was good when the set was opened, and is not any more.
 func TestImageThatChanges(t *testing.T) {
-	lazy := mustOpen(t, withBad(t), v1alpha1.FormatImageFolder, 0, Options{MemoryBytes: 1})
-	write(t, lazy.files[0], []byte("text"))
+	dir := withBad(t)
+	lazy := mustOpen(t, dir, v1alpha1.FormatImageFolder, 0, Options{MemoryBytes: 1})
+	write(t, filepath.Join(dir, lazy.files[0]), []byte("text"))
 	_, err := lazy.Image(0)
 	wantUserError(t, err, "train/cat/aa.PNG", "neither JPEG nor PNG", "do not change")
-	if err := errors.Join(os.Remove(lazy.files[1]), os.Symlink("/proc/self/mem", lazy.files[1])); err != nil {
+	second := filepath.Join(dir, lazy.files[1])
+	if err := errors.Join(os.Remove(second), os.Symlink("/proc/self/mem", second)); err != nil {
 		t.Fatal(err)
 	}
 	_, err = lazy.Image(1)

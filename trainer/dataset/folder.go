@@ -3,8 +3,8 @@ package dataset
 import (
 	"context"
 	"errors"
-	"os"
-	"path/filepath"
+	"io/fs"
+	"path"
 	"strings"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
@@ -12,12 +12,12 @@ import (
 
 // openFolder reads train/<class>/<file> or {test,val}/<class>/<file>. The classes are the folders of
 // train/, sorted; images are in the order of class and file name.
-func openFolder(ctx context.Context, dir string, limit int, o Options) (*Set, error) {
-	classes, err := subfolders(filepath.Join(dir, "train"), o.Field)
+func openFolder(ctx context.Context, from source, limit int, o Options) (*Set, error) {
+	classes, err := subfolders(ctx, from, "train", o.Field)
 	if err != nil {
 		return nil, err
 	}
-	root, found, err := splitFolder(dir, classes, o)
+	root, found, err := splitFolder(ctx, from, classes, o)
 	if err != nil {
 		return nil, err
 	}
@@ -28,16 +28,16 @@ func openFolder(ctx context.Context, dir string, limit int, o Options) (*Set, er
 	var files []string
 	var labels []int
 	for _, class := range found {
-		names, err := imageFiles(filepath.Join(root, class))
+		names, err := imageFiles(ctx, from, path.Join(root, class))
 		if err != nil {
 			return nil, err
 		}
 		if len(names) == 0 {
-			return nil, contract.UserErrorf("EmptyFolder", "%s has no .jpg, .jpeg or .png file; add images, or remove the folder", filepath.Join(root, class))
+			return nil, contract.UserErrorf("EmptyFolder", "%s has no .jpg, .jpeg or .png file; add images, or remove the folder", from.path(path.Join(root, class)))
 		}
 		label, ok := number[class]
 		if !ok {
-			return nil, contract.UserErrorf("ClassesDiffer", "%s is a class that %s does not have; add it there, or remove the folder", filepath.Join(root, class), filepath.Join(dir, "train"))
+			return nil, contract.UserErrorf("ClassesDiffer", "%s is a class that %s does not have; add it there, or remove the folder", from.path(path.Join(root, class)), from.path("train"))
 		}
 		for _, n := range names {
 			files, labels = append(files, n), append(labels, label)
@@ -51,56 +51,56 @@ func openFolder(ctx context.Context, dir string, limit int, o Options) (*Set, er
 	for _, k := range keep {
 		s.files, s.labels = append(s.files, files[k]), append(s.labels, labels[k])
 	}
-	if err := s.decodeAll(ctx, o); err != nil {
+	if err := s.decodeAll(ctx, from, o); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
 // splitFolder is the folder of a split and its class folders.
-func splitFolder(dir string, classes []string, o Options) (string, []string, error) {
+func splitFolder(ctx context.Context, from source, classes []string, o Options) (string, []string, error) {
 	if o.Split == Train {
-		return filepath.Join(dir, "train"), classes, nil
+		return "train", classes, nil
 	}
-	root := filepath.Join(dir, "test")
-	if _, err := os.Stat(root); errors.Is(err, os.ErrNotExist) {
-		if _, err := os.Stat(filepath.Join(dir, "val")); !errors.Is(err, os.ErrNotExist) {
-			root = filepath.Join(dir, "val")
+	root := "test"
+	if _, err := from.stat(ctx, root); errors.Is(err, fs.ErrNotExist) {
+		if _, err := from.stat(ctx, "val"); !errors.Is(err, fs.ErrNotExist) {
+			root = "val"
 		}
 	}
-	found, err := subfolders(root, o.Field)
+	found, err := subfolders(ctx, from, root, o.Field)
 	return root, found, err
 }
 
 // openImages reads the image files of one folder, without labels.
-func openImages(ctx context.Context, dir string, limit int, o Options) (*Set, error) {
+func openImages(ctx context.Context, from source, limit int, o Options) (*Set, error) {
 	if o.Split == Test {
 		return nil, contract.UserErrorf("NoLabels", "%s.format Images has no test split; set spec.evaluation.dataset to a labelled dataset, or leave linearEvaluation, finetuning and knn out", o.Field)
 	}
-	files, err := imageFiles(dir)
+	files, err := imageFiles(ctx, from, "")
 	if err != nil {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, contract.UserErrorf("EmptyFolder", "%s has no .jpg, .jpeg or .png file; add images, or, if they are in train/<class>/, set %s.format to ImageFolder", dir, o.Field)
+		return nil, contract.UserErrorf("EmptyFolder", "%s has no .jpg, .jpeg or .png file; add images, or, if they are in train/<class>/, set %s.format to ImageFolder", from.path(""), o.Field)
 	}
 	keep, err := firstOfEach(noLabels(len(files)), 0, limit, o.Field)
 	if err != nil {
 		return nil, err
 	}
 	s := &Set{files: files[:len(keep)], labels: noLabels(len(keep))}
-	if err := s.decodeAll(ctx, o); err != nil {
+	if err := s.decodeAll(ctx, from, o); err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
 // subfolders of dir, sorted; hidden ones (lost+found of a new volume, too) are not classes.
-func subfolders(dir, field string) ([]string, error) {
-	if err := checkDir(dir, field+".format ImageFolder"); err != nil {
+func subfolders(ctx context.Context, from source, folder, field string) ([]string, error) {
+	if err := checkDir(ctx, from, folder, field+".format ImageFolder"); err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(dir)
+	entries, err := from.list(ctx, folder)
 	if err != nil {
 		return nil, missing(err)
 	}
@@ -109,32 +109,36 @@ func subfolders(dir, field string) ([]string, error) {
 		if strings.HasPrefix(e.Name(), ".") || e.Name() == "lost+found" {
 			continue
 		}
-		info, err := os.Stat(filepath.Join(dir, e.Name())) // follows links
-		if accessError(err) != nil {
-			return nil, accessError(err) // or an outage would make a class disappear
+		isDir := e.IsDir()
+		if e.Type()&fs.ModeSymlink != 0 {
+			info, err := from.stat(ctx, path.Join(folder, e.Name()))
+			if accessError(err) != nil {
+				return nil, accessError(err) // or an outage would make a class disappear
+			}
+			isDir = err == nil && info.IsDir()
 		}
-		if err == nil && info.IsDir() {
+		if isDir {
 			names = append(names, e.Name())
 		}
 	}
 	if len(names) == 0 {
-		return nil, contract.UserErrorf("EmptyFolder", "%s has no folder of a class; put images into %s, or set %s.format to Images", dir, filepath.Join(dir, "<class>"), field)
+		return nil, contract.UserErrorf("EmptyFolder", "%s has no folder of a class; put images into %s, or set %s.format to Images", from.path(folder), from.path(path.Join(folder, "<class>")), field)
 	}
 	return names, nil
 }
 
-// imageFiles of dir by name's ending, sorted.
-func imageFiles(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+// imageFiles of a folder by name's ending, sorted.
+func imageFiles(ctx context.Context, from source, folder string) ([]string, error) {
+	entries, err := from.list(ctx, folder)
 	if err != nil {
 		return nil, missing(err)
 	}
 	var files []string
 	for _, e := range entries {
-		switch strings.ToLower(filepath.Ext(e.Name())) {
+		switch strings.ToLower(path.Ext(e.Name())) {
 		case ".jpg", ".jpeg", ".png":
 			if !e.IsDir() && !strings.HasPrefix(e.Name(), ".") {
-				files = append(files, filepath.Join(dir, e.Name()))
+				files = append(files, path.Join(folder, e.Name()))
 			}
 		}
 	}

@@ -3,12 +3,12 @@ package dataset
 import (
 	"cmp"
 	"compress/gzip"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"slices"
 	"strconv"
 
@@ -23,14 +23,14 @@ const (
 
 // openIDX reads MNIST's format: {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or .gz. Without a
 // labels file the set has no labels. The classes are those of the training labels: a test split may lack some.
-func openIDX(dir string, limit int, o Options) (*Set, error) {
+func openIDX(ctx context.Context, from source, limit int, o Options) (*Set, error) {
 	prefix := map[Split]string{Train: "train", Test: "t10k"}[o.Split]
-	images, err := readIDX(filepath.Join(dir, prefix+"-images-idx3-ubyte"), 3, o.MemoryBytes)
+	images, err := readIDX(ctx, from, prefix+"-images-idx3-ubyte", 3, o.MemoryBytes)
 	if err != nil {
 		return nil, err
 	}
 	n, h, w := images.dims[0], images.dims[1], images.dims[2]
-	labels, err := readLabels(dir, prefix)
+	labels, err := readLabels(ctx, from, prefix)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +39,7 @@ func openIDX(dir string, limit int, o Options) (*Set, error) {
 		if labels.dims[0] != n {
 			return nil, contract.UserErrorf("InvalidFile", "%s has %d labels and %s has %d images; use files that belong together", labels.path, labels.dims[0], images.path, n)
 		}
-		if classes, err = idxClasses(dir, labels, o.Split); err != nil {
+		if classes, err = idxClasses(ctx, from, labels, o.Split); err != nil {
 			return nil, err
 		}
 		for i, b := range labels.data {
@@ -62,21 +62,21 @@ func openIDX(dir string, limit int, o Options) (*Set, error) {
 }
 
 // readLabels of a split; nil where there is no file.
-func readLabels(dir, prefix string) (*idx, error) {
-	labels, err := readIDX(filepath.Join(dir, prefix+"-labels-idx1-ubyte"), 1, maxLabels)
-	if errors.Is(err, os.ErrNotExist) {
+func readLabels(ctx context.Context, from source, prefix string) (*idx, error) {
+	labels, err := readIDX(ctx, from, prefix+"-labels-idx1-ubyte", 1, maxLabels)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	return labels, err
 }
 
 // idxClasses is how many classes the training split has. labels are those of the split.
-func idxClasses(dir string, labels *idx, split Split) (int, error) {
+func idxClasses(ctx context.Context, from source, labels *idx, split Split) (int, error) {
 	most := int(slices.Max(labels.data))
 	if split == Train {
 		return most + 1, nil
 	}
-	train, err := readLabels(dir, "train")
+	train, err := readLabels(ctx, from, "train")
 	switch {
 	case err != nil:
 		return 0, err
@@ -98,13 +98,13 @@ type idx struct {
 }
 
 // readIDX reads an array of unsigned bytes with the given number of dimensions, of at most so many bytes,
-// from path or path.gz.
-func readIDX(path string, dimensions int, most int64) (*idx, error) {
-	f, _, err := openRegular(path)
+// from the file of that name, or of that name with .gz.
+func readIDX(ctx context.Context, from source, name string, dimensions int, most int64) (*idx, error) {
+	f, _, err := from.open(ctx, name, 0)
 	var r io.Reader = f
-	if errors.Is(err, os.ErrNotExist) {
-		path += ".gz"
-		if f, _, err = openRegular(path); err == nil {
+	if errors.Is(err, fs.ErrNotExist) {
+		name += ".gz"
+		if f, _, err = from.open(ctx, name, 0); err == nil {
 			defer f.Close()
 			r, err = gzip.NewReader(f)
 		}
@@ -112,13 +112,13 @@ func readIDX(path string, dimensions int, most int64) (*idx, error) {
 		defer f.Close()
 	}
 	if err != nil {
-		return nil, invalid(path+", or the same without .gz", err, "put the IDX file there, or correct format or uri")
+		return nil, invalid(from.path(name)+", or the same without .gz", err, "put the IDX file there, or correct format or uri")
 	}
 	a, err := parseIDX(r, dimensions, most)
 	if err != nil {
-		return nil, invalid(path, err, "get the file again")
+		return nil, invalid(from.path(name), err, "get the file again")
 	}
-	a.path = path
+	a.path = from.path(name)
 	return a, nil
 }
 

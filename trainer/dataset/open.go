@@ -75,7 +75,8 @@ const (
 )
 
 // Open reads a split of the dataset of a resolved spec, and decodes every image, to know the bad ones. Bad
-// data is a user error (exit 10) that names the file or field and the fix; failing storage is exit 14.
+// data is a user error (exit 10) that names the file or field and the fix; failing storage is exit 14. Images that
+// are read at each access are read until ctx ends: it lives as long as the Set is used.
 func Open(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (*Set, error) {
 	if o.MemoryBytes == 0 {
 		o.MemoryBytes = defaultMemoryBytes
@@ -84,7 +85,7 @@ func Open(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (*Set, erro
 		o.Field = datasetField
 	}
 	o.Workers = max(o.Workers, 1)
-	dir, format, classes, err := locate(ctx, spec, o)
+	from, format, classes, err := locate(ctx, spec, o)
 	if err != nil {
 		return nil, err
 	}
@@ -95,13 +96,13 @@ func Open(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (*Set, erro
 	var s *Set
 	switch format {
 	case v1alpha1.FormatIDX:
-		s, err = openIDX(dir, limit, o)
+		s, err = openIDX(ctx, from, limit, o)
 	case v1alpha1.FormatCIFAR:
-		s, err = openCIFAR(dir, limit, o)
+		s, err = openCIFAR(ctx, from, limit, o)
 	case v1alpha1.FormatImageFolder:
-		s, err = openFolder(ctx, dir, limit, o)
+		s, err = openFolder(ctx, from, limit, o)
 	case v1alpha1.FormatImages:
-		s, err = openImages(ctx, dir, limit, o)
+		s, err = openImages(ctx, from, limit, o)
 	default:
 		err = contract.UserErrorf("UnknownFormat", "%s.format %q is not known; set it to ImageFolder, CIFAR, IDX or Images", o.Field, format)
 	}
@@ -117,29 +118,36 @@ func Open(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (*Set, erro
 	return s, nil
 }
 
-// locate the directory of the files and their format; names of classes where the files have none.
-func locate(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (string, v1alpha1.DatasetFormat, []string, error) {
+// locate the source of the files and their format; names of classes where the files have none.
+func locate(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (source, v1alpha1.DatasetFormat, []string, error) {
 	if spec.Name != "" {
 		k, err := lookUp(spec.Name, o.Field)
 		if err != nil {
-			return "", "", nil, err
+			return nil, "", nil, err
 		}
 		dir := o.Directory
 		if dir == "" {
 			dir, err = fetchKnown(ctx, spec.Name, k, o)
 		} else {
-			err = checkDir(dir, o.flag())
+			err = checkDir(ctx, directory(dir), "", o.flag())
 		}
-		return dir, k.format, k.classes, err
+		return directory(dir), k.format, k.classes, err
 	}
 	if o.Directory != "" {
-		return o.Directory, spec.Format, nil, checkDir(o.Directory, o.flag())
+		from := directory(o.Directory)
+		return from, spec.Format, nil, checkDir(ctx, from, "", o.flag())
 	}
-	dir, err := resolve(spec.URI, o.ClaimsDir, o.Field)
+	from, err := newSource(spec.URI, o)
 	if err == nil {
-		err = checkDir(dir, o.Field+".uri "+spec.URI)
+		err = checkDir(ctx, from, "", o.Field+".uri "+spec.URI)
 	}
-	return dir, spec.Format, nil, err
+	return from, spec.Format, nil, err
+}
+
+// newSource is the files below the URI of a folder. Of a URI that ends with the names of files, cut them off before.
+func newSource(uri string, o Options) (source, error) {
+	dir, err := resolve(uri, o.ClaimsDir, o.Field)
+	return directory(dir), err
 }
 
 // resolve a URI to a directory.
