@@ -7,7 +7,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
+	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/hack/internal/report"
 	"github.com/simclr-operator/simclr-operator/hack/internal/runs"
@@ -24,6 +26,8 @@ type variant struct{ label, file string }
 
 var findings = []finding{
 	{"Composition of augmentations (section 3.1)", []variant{{"crop and colour", "base"}, {"crop alone", "crop-alone"}, {"colour alone", "color-alone"}}},
+	{"Projection head (section 4.2)", []variant{{"nonlinear", "base"}, {"linear", "head-linear"}, {"none", "head-none"}}},
+	{"What a linear classifier sees (section 4.2)", []variant{{"h", "base"}, {"z", "features-z"}}},
 	{"Batch size (section 5.2)", []variant{{"256", "base"}, {"64", "batch-64"}, {"512", "batch-512"}}},
 	{"Epochs (section 5.2)", []variant{{"10", "base"}, {"5", "epochs-5"}, {"20", "epochs-20"}}},
 }
@@ -33,7 +37,7 @@ func measureFindings(ctx context.Context, output, cifar, threads string, seeds i
 	if cifar == "" {
 		return errors.New("name the directory of CIFAR-10 with --cifar10")
 	}
-	e := experiment{args: []string{"--dataset", cifar, "--threads", threads}}
+	args := []string{"--dataset", cifar, "--threads", threads}
 	for _, f := range findings {
 		all := make([][]v1alpha1.Results, len(f.variants))
 		for i, v := range f.variants {
@@ -43,7 +47,11 @@ func measureFindings(ctx context.Context, output, cifar, threads string, seeds i
 					return err
 				}
 				run.Spec.Pretraining.Seed = &seed
-				r, err := e.results(ctx, filepath.Join(output, fmt.Sprintf("finding-%s-%d", v.file, seed)), run)
+				e := experiment{args: args}
+				if from := run.Spec.Pretraining.From; from != nil { // a run before it
+					e.args = append(slices.Clone(args), "--encoder", filepath.Join(directory(output, from.Run, seed), contract.EncoderDir))
+				}
+				r, err := e.results(ctx, directory(output, v.file, seed), run)
 				if err != nil {
 					return err
 				}
@@ -55,6 +63,11 @@ func measureFindings(ctx context.Context, output, cifar, threads string, seeds i
 		}
 	}
 	return nil
+}
+
+// directory of a finding's run.
+func directory(output, file string, seed int64) string {
+	return filepath.Join(output, fmt.Sprintf("finding-%s-%d", file, seed))
 }
 
 // table has a row for each variant; differences are of the linear accuracies, seed by seed, from the first variant.
