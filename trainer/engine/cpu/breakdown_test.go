@@ -2,13 +2,13 @@ package cpu
 
 import (
 	"cmp"
-	"fmt"
+	"encoding/json"
 	"maps"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
-	"text/tabwriter"
 	"time"
 
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
@@ -80,48 +80,65 @@ func traffic(s step) float64 {
 	return float64(n)
 }
 
-// BenchmarkBreakdown tells where a contrastive step's time goes. The kernels and what is between them add up to the
-// step.
+// BenchmarkBreakdown tells where a contrastive step's time goes, in lines of JSON that hack/bench/breakdown makes tables of.
+// The kernels and what is between them add up to the step.
 func BenchmarkBreakdown(b *testing.B) {
+	cifar := model.Config{Depth: 18, Width: 1, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: 32, Dimension: 128, OutputShift: true}
+	quarter, imageNet := cifar, cifar
+	quarter.Width = 0.25
+	imageNet.Depth, imageNet.ImageSize, imageNet.Stem = 50, 224, "ImageNet"
 	for _, bc := range []struct {
-		width     float64
+		c         model.Config
 		images    int
 		precision engine.Precision
-	}{{1, 64, engine.FP32}, {1, 64, engine.BF16}, {0.25, 256, engine.FP32}} {
-		b.Run(fmt.Sprintf("ResNet-18 width %v, %dx2 views, %s", bc.width, bc.images, map[engine.Precision]string{engine.FP32: "fp32", engine.BF16: "bf16"}[bc.precision]), func(b *testing.B) {
-			c := model.Config{
-				Depth: 18, Width: bc.width, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: 32, Dimension: 128, OutputShift: true,
-				Precision: bc.precision,
-			}
+		name      string
+	}{
+		{cifar, 64, engine.FP32, "ResNet-18, 32 px, 64x2 views, fp32"},
+		{cifar, 64, engine.BF16, "ResNet-18, 32 px, 64x2 views, bf16"},
+		{quarter, 256, engine.FP32, "ResNet-18 width 0.25, 32 px, 256x2 views, fp32"},
+		{imageNet, 16, engine.FP32, "ResNet-50, 224 px, 16x2 views, fp32"},
+		{imageNet, 16, engine.BF16, "ResNet-50, 224 px, 16x2 views, bf16"},
+	} {
+		b.Run(bc.name, func(b *testing.B) {
+			c := bc.c
+			c.Precision = bc.precision
 			s := newStepper(b, newEngine(b), c, bc.images, optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4})
-			breakdown(b, s, randomViews(bc.images, 32))
+			if ks := breakdown(b, s, randomViews(bc.images, c.ImageSize)); b.N > 1 { // not of the run that finds out b.N
+				tell(b, bc.name, ks)
+			}
 		})
 	}
 }
 
-func breakdown(b *testing.B, s *stepper, views engine.Tensor) {
+// breakdown of b.N steps: the kernels, the longest first, what is between them, and the step.
+func breakdown(b *testing.B, s *stepper, views engine.Tensor) []kernel {
 	b.Helper()
 	s.step(views, 0.1)
 	kernels := watch(s.net.(*executable), s.ntxent.(*executable))
 	for b.Loop() {
 		s.step(views, 0.1)
 	}
-	steps := float64(b.N)
 	whole := b.Elapsed()
-	milliseconds := func(d time.Duration) float64 { return d.Seconds() * 1e3 / steps }
-	var text strings.Builder
-	t := tabwriter.NewWriter(&text, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "ms\tshare\tcalls\tGFLOP/s\tGB/s\t  kernel\t")
 	rest := whole
+	var all []kernel
 	for _, k := range slices.SortedFunc(maps.Values(kernels), func(x, y *kernel) int { return cmp.Compare(y.time, x.time) }) {
 		rest -= k.time
-		fmt.Fprintf(t, "%.1f\t%.1f%%\t%d\t%.0f\t%.1f\t  %s\t\n", milliseconds(k.time), 100*k.time.Seconds()/whole.Seconds(), k.calls/b.N,
-			k.flops/k.time.Seconds()/1e9, k.bytes/k.time.Seconds()/1e9, k.name)
+		all = append(all, *k)
 	}
-	fmt.Fprintf(t, "%.1f\t%.1f%%\t\t\t\t  between kernels\t\n", milliseconds(rest), 100*rest.Seconds()/whole.Seconds())
-	fmt.Fprintf(t, "%.1f\t100%%\t\t\t\t  step\t\n", milliseconds(whole))
-	if err := t.Flush(); err != nil {
-		b.Fatal(err)
+	return append(all, kernel{name: "between kernels", time: rest}, kernel{name: "step", time: whole})
+}
+
+// tell a case's kernels, each a line.
+func tell(b *testing.B, name string, kernels []kernel) {
+	b.Helper()
+	steps := float64(b.N)
+	lines := json.NewEncoder(os.Stdout)
+	for _, k := range kernels {
+		if err := lines.Encode(map[string]any{
+			"case": name, "kernel": k.name, "calls": k.calls / b.N, "milliseconds": k.time.Seconds() * 1e3 / steps,
+			"gFLOPs": k.flops / k.time.Seconds() / 1e9, "gBs": k.bytes / k.time.Seconds() / 1e9,
+		}); err != nil {
+			b.Fatal(err)
+		}
 	}
-	b.Log("\n" + text.String())
 }
