@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
 // memory of a step, in bytes, by what it grows with.
@@ -50,9 +51,13 @@ func (s *Stage) setMemory(fixed, perImage int64) {
 // setContrastiveMemory estimates a contrastive step. Of each row of z there are the network's own and NT-Xent's,
 // its gradient's, normalised ones, and the similarities of the anchors that are looked at together. online
 // is what kNN takes beside it.
-func (s *Stage) setContrastiveMemory(n Network, online int64) {
+func (s *Stage) setContrastiveMemory(n Network, precision v1alpha1.Precision, online int64) {
 	const views, zs, anchors = 2, 8, 3 * 128
-	fixed, image := n.step(s.Parameters, s.Parameters, views)
+	activation := int64(float32Bytes)
+	if precision == v1alpha1.BF16 {
+		activation = bfloat16Bytes
+	}
+	fixed, image := n.step(s.Parameters, s.Parameters, views, activation)
 	loader := loaded * float32Bytes * views * 3 * int64(n.imageSize) * int64(n.imageSize)
 	s.need = memory{
 		fixed: fixed + online, image: image, row: float32Bytes * views * (zs*int64(n.Dimension) + anchors), sums: float32Bytes * s.Parameters,

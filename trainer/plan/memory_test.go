@@ -150,17 +150,6 @@ func TestMemoryOfMicroBatches(t *testing.T) {
 	}
 }
 
-// The estimate is near what engine/cpu allocates for the network and NT-Xent of the yardstick, measured in MiB.
-func TestMemoryIsAsMeasured(t *testing.T) {
-	for micro, measured := range map[int32]int64{256: 748, 64: 212, 16: 78} {
-		s := pretraining(t, 256, micro)
-		estimated := s.need.of(s.Batch, s.MicroBatch) - loaded*2*256*3*32*32*float32Bytes // the loader's is not the engine's
-		if ratio := float64(estimated) / float64(measured<<20); ratio < 0.8 || ratio > 1.2 {
-			t.Errorf("micro-batches of %d: the estimate is %.2f of what was measured", micro, ratio)
-		}
-	}
-}
-
 // Before its end, kNN takes memory beside the training.
 func TestMemoryOfOnlineKNN(t *testing.T) {
 	memory := func(change func(*v1alpha1.SimCLRRunSpec)) int64 {

@@ -104,15 +104,15 @@ func (n *Network) classifier(h v1alpha1.ProjectionHeadSpec, field string, f v1al
 // parameters of its own: weights and biases.
 func (c classifier) parameters(classes int) int64 { return int64(c.features+1) * int64(classes) }
 
-const float32Bytes = 4
+const float32Bytes, bfloat16Bytes = 4, 2
 
 // step estimates a training step's memory: weights and their next values, gradients as they are computed and
-// as they are fed to the update, momenta and their next values; for each view the pixels, what the backward
-// pass needs, and the gradients that live at once.
-func (n Network) step(all, trained, views int64) (fixed, perImage int64) {
+// as they are fed to the update, momenta and their next values; for each view the pixels, and, of so many bytes a value, what
+// the backward pass needs and the gradients that live at once.
+func (n Network) step(all, trained, views, valueBytes int64) (fixed, perImage int64) {
 	fixed = float32Bytes * (2*all + 4*trained)
 	pixels := 3 * int64(n.imageSize) * int64(n.imageSize)
-	return fixed, float32Bytes * views * (pixels + n.kept + 6*n.largest)
+	return fixed, views * (float32Bytes*pixels + valueBytes*(n.kept+6*n.largest))
 }
 
 // inference needs only the tensors that live at once.

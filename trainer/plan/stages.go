@@ -46,7 +46,7 @@ func (b builder) pretraining() (Stage, error) {
 	if s.MicroBatch < 1 || batch%s.MicroBatch != 0 {
 		return s, contract.UserErrorf("InvalidSpec", "%s %d; set it so that it divides batchSize %d", microBatchField, s.MicroBatch, batch)
 	}
-	s.setContrastiveMemory(b.net, b.online())
+	s.setContrastiveMemory(b.net, p.Precision, b.online())
 	return s, nil
 }
 
@@ -132,7 +132,7 @@ func (b builder) finetuning(i int) (Stage, error) {
 		return s, err
 	}
 	s.Parameters = b.net.EncoderParameters + c.head + c.parameters(b.facts.Evaluation.Classes)
-	s.setMemory(b.net.step(s.Parameters, s.Parameters, 1))
+	s.setMemory(b.net.step(s.Parameters, s.Parameters, 1, float32Bytes))
 	return s, nil
 }
 
