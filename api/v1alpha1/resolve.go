@@ -122,6 +122,14 @@ func (l *LinearEvaluationSpec) resolve(size int32) {
 
 // resolve fills the protocol of paper appendix B.5.
 func (f *FinetuningSpec) resolve() error {
+	fillPointer(&f.LearningRate, "0.05")
+	fillPointer(&f.WeightDecay, "0")
+	if f.LabelSubset != nil {
+		if f.Epochs == nil {
+			return fmt.Errorf("finetuning[%s].epochs is needed with labelSubset: set it; the paper's are 60 for 1%% of the labels and 30 for 10%%", f.Name)
+		}
+		return nil
+	}
 	fraction, err := f.LabelFraction.Float()
 	if err != nil {
 		return fmt.Errorf("finetuning[%s].labelFraction %w: set it above 0 and at most \"1\"", f.Name, err)
@@ -131,8 +139,6 @@ func (f *FinetuningSpec) resolve() error {
 		epochs = 60
 	}
 	fillPointer(&f.Epochs, epochs)
-	fillPointer(&f.LearningRate, "0.05")
-	fillPointer(&f.WeightDecay, "0")
 	return nil
 }
 

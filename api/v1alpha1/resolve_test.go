@@ -246,7 +246,8 @@ func TestResolveErrors(t *testing.T) {
 		spec SimCLRRunSpec
 		want string
 	}{
-		"fraction": {SimCLRRunSpec{Finetuning: []FinetuningSpec{{Name: "few", LabelFraction: "half"}}}, "finetuning[few].labelFraction"},
+		"fraction":         {SimCLRRunSpec{Finetuning: []FinetuningSpec{{Name: "few", LabelFraction: "half"}}}, "finetuning[few].labelFraction"},
+		"epochs of a list": {SimCLRRunSpec{Finetuning: []FinetuningSpec{{Name: "few", LabelSubset: &LabelSubset{File: "one.txt"}}}}, "finetuning[few].epochs"},
 		"strength": {SimCLRRunSpec{Augmentations: &AugmentationsSpec{ColorDistortion: &ColorDistortionSpec{Strength: new(Decimal("much"))}}},
 			"augmentations.colorDistortion.strength"},
 	} {

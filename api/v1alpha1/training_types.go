@@ -243,7 +243,22 @@ const (
 	FromScratch FinetuningFrom = "Scratch"
 )
 
+// LabelSubset is a list of images.
+type LabelSubset struct {
+	// file of the list: a path below the root of the dataset that has the labels. A line of it is an image's file
+	// name, n01440764_10026.JPEG, or class/file where several classes have a file of that name. Names that the
+	// training images do not have are an error; a name that is there twice counts once.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="!self.startsWith('/') && !self.matches('(^|/)[.][.](/|$)')",message="labelSubset.file: must be a path below the dataset's root, without a leading / or a part '..'"
+	File string `json:"file,omitempty"`
+}
+
 // FinetuningSpec is one finetuning stage (paper appendix B.5).
+//
+// +kubebuilder:validation:XValidation:rule="has(self.labelFraction) != has(self.labelSubset)",message="finetuning: set exactly one of labelFraction and labelSubset"
+// +kubebuilder:validation:XValidation:rule="!has(self.labelSubset) || has(self.epochs)",message="finetuning epochs: is needed with labelSubset; the paper's are 60 for 1% of the labels and 30 for 10%"
 type FinetuningSpec struct {
 	// name of the stage, unique in the run: lower case letters, digits and -, starting with a letter.
 	// +required
@@ -255,9 +270,15 @@ type FinetuningSpec struct {
 
 	// labelFraction of the training images whose labels are used, the same share of each class and at
 	// least one: "0.01" for 1%. A smaller fraction's images are within a larger one's. Above 0 and at most 1.
-	// +required
+	// Default: none; set labelFraction or labelSubset.
+	// +optional
 	// +kubebuilder:validation:XValidation:rule="double(self) > 0.0 && double(self) <= 1.0",message="labelFraction: must be above 0 and at most 1"
 	LabelFraction Decimal `json:"labelFraction,omitempty"`
+
+	// labelSubset lists the training images whose labels are used, such as those of google-research/simclr for 1% and
+	// 10% of ImageNet. Default: none; set labelFraction or labelSubset.
+	// +optional
+	LabelSubset *LabelSubset `json:"labelSubset,omitempty"`
 
 	// from is where the weights start. Pretrained: the run's encoder. Scratch: as they are initialised, the
 	// supervised baseline. Default: Pretrained (paper appendix B.5).
@@ -273,7 +294,7 @@ type FinetuningSpec struct {
 	Features Features `json:"features,omitempty"`
 
 	// epochs over the labelled images. Unit: epochs. Default: 60 up to "0.01" of the labels, 30 above (paper
-	// appendix B.5).
+	// appendix B.5); with labelSubset none, because its share is not known: it must be set.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=100000

@@ -43,12 +43,14 @@ type Skipped struct {
 // Set is an opened split of a dataset.
 type Set struct {
 	image   func(i int) (Image, error)
-	files   []string // nil for formats of one file
+	from    source   // of the files
+	files   []string // nil for formats whose images have no names
 	labels  []int
 	classes []string
 
 	skipped []Skipped
-	total   int // files looked at
+	without []string // files that were skipped, as they would be in files
+	total   int      // files looked at
 }
 
 // Len is the number of usable images.

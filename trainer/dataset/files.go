@@ -28,13 +28,14 @@ func (s *Set) decodeAll(ctx context.Context, from source, o Options) error {
 	if err != nil {
 		return err
 	}
-	s.total = len(s.files)
+	s.from, s.total = from, len(s.files)
 	var files []string
 	var images []Image
 	var labels []int
 	for i, r := range results {
 		if r.bad != nil {
 			s.skipped = append(s.skipped, Skipped{from.path(s.files[i]), r.bad.Error()})
+			s.without = append(s.without, s.files[i])
 			continue
 		}
 		files, images, labels = append(files, s.files[i]), append(images, r.image), append(labels, s.labels[i])

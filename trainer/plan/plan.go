@@ -20,6 +20,8 @@ type Dataset struct {
 // Facts of a run's data. They are equal where spec.evaluation is not given.
 type Facts struct {
 	Pretraining, Evaluation Dataset
+	// LabelSubsets are the images of each class that a finetuning's labelSubset lists, by its name.
+	LabelSubsets map[string][]int
 }
 
 // Kind of a stage.
@@ -39,8 +41,10 @@ type Stage struct {
 	Name   string
 	Kind   Kind
 	Images int // that it trains on
-	// LabelsPerClass of finetuning, where Dataset.ClassCounts are known.
+	// LabelsPerClass of finetuning, where Dataset.ClassCounts are known, and LabelList, the file that lists them, if one
+	// does.
 	LabelsPerClass []int
+	LabelList      string
 	Batch          int // images of a step; 0 where there are no steps
 	MicroBatch     int // images that are computed at once; of pretraining
 	// ViewsTwice: the views of a step's micro-batches are made anew for its backward pass, instead of being kept.

@@ -36,7 +36,7 @@ func yardstick() *v1alpha1.SimCLRRun {
 // cifar is its data: 1,000 training images a class.
 func cifar() Facts {
 	d := Dataset{Train: 10_000, Test: 10_000, Classes: 10, ClassCounts: []int{1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000}}
-	return Facts{d, d}
+	return Facts{Pretraining: d, Evaluation: d}
 }
 
 // encoder of width 0.25: 464 + 9,344 + 33,088 + 131,712 + 525,568; head 128·128 + 2·128 + 128·128 + 2·128.
@@ -108,11 +108,16 @@ func TestSchedules(t *testing.T) {
 			"one-percent", Stage{Batch: 32, StepsPerEpoch: 3, TotalSteps: 180, PeakLearningRate: 0.00625}},
 		"finetuning on many labels": {func(s *v1alpha1.SimCLRRunSpec) { s.Finetuning[0].LabelFraction = "0.1" },
 			"one-percent", Stage{Batch: 256, StepsPerEpoch: 3, TotalSteps: 180, PeakLearningRate: 0.05}},
+		"finetuning on the labels of a list": {func(s *v1alpha1.SimCLRRunSpec) {
+			s.Finetuning[0].LabelFraction, s.Finetuning[0].LabelSubset = "", &v1alpha1.LabelSubset{File: "one.txt"}
+		}, "one-percent", Stage{Batch: 12, StepsPerEpoch: 1, TotalSteps: 60, PeakLearningRate: 0.05 * 12 / 256}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := yardstick()
 			tc.change(&r.Spec)
-			p, err := New(r, cifar())
+			facts := cifar()
+			facts.LabelSubsets = map[string][]int{"one-percent": {5, 7}}
+			p, err := New(r, facts)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +167,10 @@ func TestUserErrors(t *testing.T) {
 		}, "linearEvaluation.features HeadFirstLayer needs projectionHead.type NonLinear, it is Linear; set it to Encoder or Projection"},
 		"features that are not there": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Finetuning[0].Features = "Stem" }, `finetuning[one-percent].features "Stem"; set it to Encoder, HeadFirstLayer or Projection`},
 		"more labels than all":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Finetuning[0].LabelFraction = "1.5" }, "finetuning[one-percent].labelFraction 1.5"},
-		"no learning rate":            {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.LearningRate = new(v1alpha1.Decimal("0")) }, "pretraining.learningRate"},
+		"a list of images without names": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) {
+			s.Finetuning[0].LabelFraction, s.Finetuning[0].LabelSubset = "", &v1alpha1.LabelSubset{File: "one.txt"}
+		}, "finetuning[one-percent].labelSubset: the dataset's images have no names; set labelFraction"},
+		"no learning rate": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.LearningRate = new(v1alpha1.Decimal("0")) }, "pretraining.learningRate"},
 		"an absurd step": {func(s *v1alpha1.SimCLRRunSpec, f *Facts) {
 			s.BatchSize, s.Dataset.ImageSize, s.Encoder.WidthMultiplier, f.Pretraining.Train = 65536, new(int32(512)), "4", 100_000
 		}, "batchSize 65536: a step of stage pretrain needs about"},

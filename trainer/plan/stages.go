@@ -118,11 +118,9 @@ func (b builder) finetuning(i int) (Stage, error) {
 	if err != nil {
 		return s, err
 	}
-	fraction, err := positive(field+".labelFraction", f.LabelFraction)
-	if err != nil || fraction > 1 {
-		return s, contract.UserErrorf("InvalidSpec", "%s.labelFraction %s; set it above 0 and at most \"1\"", field, f.LabelFraction)
+	if err := b.choose(&s, &f, field); err != nil {
+		return s, err
 	}
-	s.LabelsPerClass, s.Images = b.facts.Evaluation.labels(fraction)
 	if err := s.schedule(b.batch(f.BatchSize, s.Images), int(*f.Epochs), 0); err != nil {
 		return s, err
 	}
@@ -134,18 +132,6 @@ func (b builder) finetuning(i int) (Stage, error) {
 	s.Parameters = b.net.EncoderParameters + c.head + c.parameters(b.facts.Evaluation.Classes)
 	s.setMemory(b.net.step(s.Parameters, s.Parameters, 1, float32Bytes))
 	return s, nil
-}
-
-// labels of each class and all together that a fraction comes to.
-func (d Dataset) labels(fraction float64) (perClass []int, all int) {
-	if d.ClassCounts == nil {
-		return nil, min(d.Train, max(d.Classes, LabelCount(d.Train, fraction)))
-	}
-	for _, n := range d.ClassCounts {
-		perClass = append(perClass, LabelCount(n, fraction))
-		all += LabelCount(n, fraction)
-	}
-	return perClass, all
 }
 
 // batch is the one that is set, else what pretraining computes at once, which fits, or all images where they

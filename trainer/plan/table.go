@@ -28,7 +28,7 @@ func (p *Plan) String() string {
 			fmt.Fprintf(&b, "\n%s\n", choices)
 		}
 		if s.Kind == Finetuning {
-			fmt.Fprintf(&b, "\n%s uses %s labels%s.", s.Name, thousands(int64(s.Images)), s.perClass())
+			fmt.Fprintf(&b, "\n%s uses %s labels%s%s.", s.Name, thousands(int64(s.Images)), s.list(), s.perClass())
 		}
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n"
@@ -63,6 +63,13 @@ func (s Stage) size() string {
 		return "-"
 	}
 	return "about " + bytes(s.MemoryBytes)
+}
+
+func (s Stage) list() string {
+	if s.LabelList == "" {
+		return ""
+	}
+	return " of " + s.LabelList
 }
 
 func (s Stage) perClass() string {

@@ -18,7 +18,7 @@ func TestConfigHash(t *testing.T) {
 	run := resolved(t, func(s *v1alpha1.SimCLRRunSpec) {
 		s.Evaluation = &v1alpha1.EvaluationSpec{Dataset: v1alpha1.DatasetSpec{Name: "cifar-10"}}
 		s.Pretraining.From = &v1alpha1.EncoderSource{URI: "pvc://claim/encoder"}
-		s.Finetuning = []v1alpha1.FinetuningSpec{{Name: "few", LabelFraction: "0.1", BatchSize: new(int32(8))}}
+		s.Finetuning = []v1alpha1.FinetuningSpec{{Name: "few", LabelFraction: "0.1", BatchSize: new(int32(8))}, {Name: "list", LabelSubset: &v1alpha1.LabelSubset{File: "list.txt"}, Epochs: new(int32(1))}}
 	})
 	hash := func() string {
 		t.Helper()

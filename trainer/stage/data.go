@@ -25,6 +25,7 @@ type data struct {
 	spec                *v1alpha1.SimCLRRunSpec
 	train               *dataset.Set
 	evalTrain, evalTest *dataset.Set
+	subsets             map[string]labels // that lists name, by finetuning stage
 	workers             int
 	seed                uint64
 	unaugmented         func() dataset.Transform
@@ -63,7 +64,10 @@ func openData(ctx context.Context, s *v1alpha1.SimCLRRunSpec, from Sources, work
 	if d.evalTest, err = dataset.Open(ctx, labelled, o); err != nil {
 		return nil, stopped(ctx, err)
 	}
-	return d, dataset.CheckSplits(d.evalTrain, d.evalTest, o.Field)
+	if err := dataset.CheckSplits(d.evalTrain, d.evalTest, o.Field); err != nil {
+		return nil, err
+	}
+	return d, stopped(ctx, d.readSubsets(ctx))
 }
 
 // labelsNeeded: some part of the run has labels to learn or to test.
@@ -92,6 +96,7 @@ func (d *data) facts() plan.Facts {
 	f := plan.Facts{Pretraining: facts(d.train, nil)}
 	if d.evalTrain != nil {
 		f.Evaluation = facts(d.evalTrain, d.evalTest)
+		f.LabelSubsets = d.subsetCounts()
 	}
 	return f
 }

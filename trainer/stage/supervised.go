@@ -53,7 +53,7 @@ func (r *runner) linearSGD(ctx context.Context) (*v1alpha1.Results, error) {
 	return &v1alpha1.Results{LinearTop1: a.Top1Percent(), LinearTop5: a.Top5Percent()}, nil
 }
 
-// finetune trains encoder and classifier on a fraction of the labels (paper appendix B.5).
+// finetune trains encoder and classifier on some of the labels (paper appendix B.5).
 func (r *runner) finetune(ctx context.Context) (*v1alpha1.Results, error) {
 	f := r.finetuning()
 	c := evaluate.ClassifierConfig{Model: r.represented(f.Features), WeightDecay: f.WeightDecay.MustFloat()}
@@ -64,14 +64,14 @@ func (r *runner) finetune(ctx context.Context) (*v1alpha1.Results, error) {
 		}
 		c.Encoder, c.Head = w.encoder, w.head
 	}
-	indices, counts := dataset.LabelFraction(r.data.evalTrain, f.LabelFraction.MustFloat(), r.data.seed)
-	r.Log.Info("labels", "used", len(indices), "ofEachClass", counts)
-	a, err := r.supervised(ctx, c, dataset.Subset(r.data.evalTrain, indices))
+	l := r.data.chosen(f)
+	r.Log.Info("labels", append(chosenBy(f), "used", len(l.indices), "ofEachClass", l.counts)...)
+	a, err := r.supervised(ctx, c, dataset.Subset(r.data.evalTrain, l.indices))
 	if err != nil {
 		return nil, err
 	}
 	return &v1alpha1.Results{Finetune: []v1alpha1.FinetuneResult{{
-		Name: f.Name, Top1: a.Top1Percent(), Top5: a.Top5Percent(), Labels: int64(len(indices)),
+		Name: f.Name, Top1: a.Top1Percent(), Top5: a.Top5Percent(), Labels: int64(len(l.indices)),
 	}}}, nil
 }
 

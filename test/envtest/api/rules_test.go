@@ -72,7 +72,13 @@ func crop(s string) string  { return in("augmentations: {randomResizedCrop: {" +
 func color(s string) string { return in("augmentations: {colorDistortion: {" + s + "}}") }
 func blur(s string) string  { return in("augmentations: {gaussianBlur: {" + s + "}}") }
 func pre(s string) string   { return in("pretraining: {" + s + "}") }
-func fine(s string) string  { return in(`finetuning: [{` + s + `}]`) }
+
+// listed is a finetuning entry on a dataset whose images have names.
+func listed(s string) string {
+	return in("dataset: {" + folder + "}, finetuning: [{name: few, " + s + "}]")
+}
+
+func fine(s string) string { return in(`finetuning: [{` + s + `}]`) }
 
 var trainingRules = map[string]rule{
 	"minScale":      {crop(`minScale: "0.5"`), crop(`minScale: "0"`), "minScale: must be above 0 and at most 1"},
@@ -148,7 +154,21 @@ var trainingRules = map[string]rule{
 	"finetuning's name":     {fine(`name: few, labelFraction: "1"`), fine(`name: pretrain, labelFraction: "1"`), "finetuning name: pretrain, linear-eval, complete, failed and suspended are taken; choose another"},
 	"unique names": {in(`finetuning: [{name: a, labelFraction: "1"}, {name: b, labelFraction: "1"}]`),
 		in(`finetuning: [{name: a, labelFraction: "1"}, {name: a, labelFraction: "0.1"}]`), "Duplicate value"},
-	"label fraction":          {fine(`name: few, labelFraction: "0.001"`), fine(`name: few, labelFraction: "0"`), "labelFraction: must be above 0 and at most 1"},
+	"label fraction": {fine(`name: few, labelFraction: "0.001"`), fine(`name: few, labelFraction: "0"`), "labelFraction: must be above 0 and at most 1"},
+	"fraction or subset": {fine(`name: few, labelFraction: "1"`), listed(`labelFraction: "1", labelSubset: {file: a}, epochs: 1`),
+		"finetuning: set exactly one of labelFraction and labelSubset"},
+	"neither fraction nor subset": {listed(`labelSubset: {file: subsets/1percent.txt}, epochs: 60`), fine(`name: few, epochs: 1`),
+		"finetuning: set exactly one of labelFraction and labelSubset"},
+	"subset's epochs": {listed(`labelSubset: {file: a}, epochs: 1`), listed(`labelSubset: {file: a}`), "finetuning epochs: is needed with labelSubset"},
+	"subset's file": {listed(`labelSubset: {file: a..b/c}, epochs: 1`), listed(`labelSubset: {file: ../a}, epochs: 1`),
+		"labelSubset.file: must be a path below the dataset's root"},
+	"subset's file, rooted": {listed(`labelSubset: {file: a}, epochs: 1`), listed(`labelSubset: {file: /a}, epochs: 1`),
+		"labelSubset.file: must be a path below the dataset's root"},
+	"subset's format": {listed(`labelSubset: {file: a}, epochs: 1`), fine(`name: few, labelSubset: {file: a}, epochs: 1`),
+		"finetuning labelSubset: needs images with names"},
+	"subset's evaluation format": {in(`evaluation: {dataset: {uri: pvc://c/d, format: ImageFolder}}, finetuning: [{name: a, labelSubset: {file: a}, epochs: 1}]`),
+		in(`dataset: {` + folder + `}, evaluation: {dataset: {name: cifar-10}}, finetuning: [{name: a, labelSubset: {file: a}, epochs: 1}]`),
+		"finetuning labelSubset: needs images with names"},
 	"finetuning rate":         {fine(`name: few, labelFraction: "1", learningRate: "100"`), fine(`name: few, labelFraction: "1", learningRate: "101"`), "finetuning learningRate: must be between 1e-8 and 100"},
 	"finetuning rate, low":    {fine(`name: few, labelFraction: "1", learningRate: "1e-8"`), fine(`name: few, labelFraction: "1", learningRate: "0"`), "finetuning learningRate: must be between 1e-8 and 100"},
 	"finetuning weight decay": {fine(`name: few, labelFraction: "1", weightDecay: "0"`), fine(`name: few, labelFraction: "1", weightDecay: "2"`), "finetuning weightDecay: must be between 0 and 1"},
