@@ -17,6 +17,7 @@ const (
 	annotationUnchargedInRow  = "training.simclr.dev/uncharged-in-row"
 	annotationCheckpointStep  = "training.simclr.dev/checkpoint-step"
 	annotationAvoidNodes      = "training.simclr.dev/avoid-nodes"
+	annotationActiveSeconds   = "training.simclr.dev/active-seconds" // of the run, before the attempt
 )
 
 // attempt is one Job of a stage and its pods.

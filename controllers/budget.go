@@ -12,9 +12,8 @@ const (
 	// appears; the one that reaches it is charged, so that a pod that is evicted over and over ends.
 	unchargedLimit = 3
 
-	// Charged restarts are 10, 20, 40 … seconds after the failure, at most 5 minutes.
-	backoffBase = 10 * time.Second
-	backoffMax  = 5 * time.Minute
+	// backoffMax bounds the wait for a charged restart, which doubles from restartPolicy.backoffSeconds on.
+	backoffMax = 5 * time.Minute
 )
 
 // decision is what becomes of a stage after an attempt.
@@ -36,9 +35,16 @@ const (
 	actionBlock                 // a person must correct the template first
 )
 
+// budget is restartPolicy, and what other stages have used of it.
+type budget struct {
+	max     int32         // charged restarts of the run
+	others  int32         // charged restarts of other stages
+	backoff time.Duration // before a stage's first charged restart
+}
+
 // decide is the restart budget. l led to the attempt that ended with o; checkpoint is the newest step
-// that is known to be saved; others are the charged restarts of other stages.
-func decide(l ledger, o outcome, checkpoint int64, others, maxRestarts int32) decision {
+// that is known to be saved.
+func decide(l ledger, o outcome, checkpoint int64, b budget) decision {
 	switch o.kind {
 	case outcomeRunning:
 		return decision{action: actionWait}
@@ -61,12 +67,12 @@ func decide(l ledger, o outcome, checkpoint int64, others, maxRestarts int32) de
 		d.charged = d.next.unchargedInRow >= unchargedLimit
 	}
 	if d.charged {
-		if others+l.charged >= maxRestarts {
+		if b.others+l.charged >= b.max {
 			return decision{action: actionExhaust, charged: true}
 		}
 		d.next.charged++
 		d.next.unchargedInRow = 0
-		d.delay = backoff(d.next.charged)
+		d.delay = b.delay(d.next.charged)
 	}
 	if node := o.failure.Node; node != "" && o.failure.ExitCode != nil &&
 		*o.failure.ExitCode == contract.ExitDevice && !slices.Contains(l.avoid, node) {
@@ -75,11 +81,11 @@ func decide(l ledger, o outcome, checkpoint int64, others, maxRestarts int32) de
 	return d
 }
 
-// backoff is the wait before the nth charged restart of a stage.
-func backoff(n int32) time.Duration {
-	d := backoffBase
+// delay is the wait before the nth charged restart of a stage.
+func (b budget) delay(n int32) time.Duration {
+	d := b.backoff
 	for i := int32(1); i < n && d < backoffMax; i++ {
 		d *= 2
 	}
-	return min(d, backoffMax)
+	return min(d, max(backoffMax, b.backoff))
 }

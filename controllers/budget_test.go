@@ -55,7 +55,7 @@ func TestDecide(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := decide(tc.ledger, tc.outcome, tc.checkpoint, tc.others, tc.max)
+			got := decide(tc.ledger, tc.outcome, tc.checkpoint, budget{tc.max, tc.others, 10 * time.Second})
 			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(decision{}, ledger{})); diff != "" {
 				t.Errorf("decision (-want +got):\n%s", diff)
 			}
@@ -63,12 +63,18 @@ func TestDecide(t *testing.T) {
 	}
 }
 
-func TestBackoff(t *testing.T) {
-	for n, want := range map[int32]time.Duration{
-		1: 10 * time.Second, 2: 20 * time.Second, 4: 80 * time.Second, 6: 5 * time.Minute, 1000: 5 * time.Minute,
+func TestDelay(t *testing.T) {
+	const s = time.Second
+	for backoff, wants := range map[time.Duration]map[int32]time.Duration{
+		10 * s:  {1: 10 * s, 2: 20 * s, 4: 80 * s, 6: 300 * s, 1000: 300 * s},
+		0:       {1: 0, 9: 0},
+		1 * s:   {1: s, 3: 4 * s, 10: 300 * s},
+		600 * s: {1: 600 * s, 5: 600 * s},
 	} {
-		if got := backoff(n); got != want {
-			t.Errorf("backoff(%d) = %s, want %s", n, got, want)
+		for n, want := range wants {
+			if got := (budget{backoff: backoff}).delay(n); got != want {
+				t.Errorf("backoffSeconds %s, restart %d: %s, want %s", backoff, n, got, want)
+			}
 		}
 	}
 }

@@ -25,6 +25,7 @@ const (
 	reasonDiverged          = "Diverged"
 	reasonRestartsExhausted = "RestartsExhausted"
 	reasonConfigLost        = "ConfigLost"
+	reasonDeadlineExceeded  = "DeadlineExceeded" // also Progressing: False while trainers save
 
 	reasonSuspended    = "Suspended"    // Suspended: True; Progressing: False
 	reasonSuspending   = "Suspending"   // Suspended: False; Progressing: False
@@ -53,6 +54,8 @@ const (
 	reasonEncoderSourceNotReady = "EncoderSourceNotReady" // False
 
 	reasonScheduled = "Scheduled" // ResourcesFit: True
+
+	reasonProgressDeadlineExceeded = "ProgressDeadlineExceeded" // Stalled: True
 )
 
 // set notes a condition; all are written to the status at once, so that one that is set twice while

@@ -133,6 +133,7 @@ func fixed(run *v1alpha1.SimCLRRun, image string, version int32) (*v1alpha1.SimC
 	}
 	resources := containerResources(&f.Spec, where.devices)
 	f.Spec.Suspend = nil
+	f.Spec.ProgressDeadlineSeconds, f.Spec.ActiveDeadlineSeconds, f.Spec.TTLSecondsAfterFinished = nil, nil, nil // may change
 	f.Spec.Template.Resources = &resources
 	if where.perHost > 0 {
 		f.Spec.Accelerator.DevicesPerWorker = &where.perHost

@@ -59,7 +59,7 @@ func (s *scope) settle(err error) (ctrl.Result, error) {
 	blocked := blocking(err)
 	switch {
 	case errors.Is(err, errEnded):
-		return ctrl.Result{}, nil
+		return ctrl.Result{RequeueAfter: s.requeueAfter}, nil
 	case err == nil, errors.Is(err, errStop):
 	case errors.As(err, &failed):
 		s.fail(failed)

@@ -74,7 +74,7 @@ func (r *Reconciler) follow(ctx context.Context, s *scope, st *v1alpha1.StageSta
 		s.stopping(st) // until the kubelet and the Job controller have seen it
 		return nil
 	case pod != nil && isRunning(pod):
-		s.active = a // progress says more
+		s.running = a // progress says more
 		return nil
 	}
 	why, err := r.waitingFor(ctx, s, a)

@@ -22,6 +22,7 @@ func (r *Reconciler) job(s *scope, stage string, number int32, l ledger) (*batch
 	annotations := l.annotations()
 	annotations[annotationConfigHash] = s.run.Status.ConfigHash
 	annotations[annotationContractVersion] = strconv.Itoa(int(s.run.Status.ContractVersion))
+	annotations[annotationActiveSeconds] = strconv.FormatInt(s.run.Status.ActiveSeconds, 10)
 	return &batchv1.Job{
 		ObjectMeta: metav1.ObjectMeta{
 			Name:        JobName(s.run.Name, stage, number),

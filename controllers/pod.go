@@ -93,6 +93,7 @@ func (r *Reconciler) environment(s *scope, number int32) []corev1.EnvVar {
 		{Name: contract.EnvAttempt, Value: strconv.Itoa(int(number))},
 		{Name: contract.EnvThreads, Value: threads},
 		{Name: contract.EnvOutput, Value: path.Join(contract.OutputDir, string(s.run.UID))},
+		{Name: contract.EnvDeadline, Value: strconv.Itoa(int(s.progressDeadline()))},
 		{Name: "OMP_NUM_THREADS", Value: threads},
 		{Name: "OMP_DYNAMIC", Value: "false"},
 	}

@@ -41,7 +41,7 @@ func TestEnvironment(t *testing.T) {
 		got[e.Name] = e.Value
 	}
 	want := map[string]string{
-		"SIMCLR_ATTEMPT": "2", "SIMCLR_THREADS": "2", "SIMCLR_OUTPUT": "/output/uid", "SIMCLR_DATASET_MIRROR": "http://mirror",
+		"SIMCLR_ATTEMPT": "2", "SIMCLR_THREADS": "2", "SIMCLR_DEADLINE": "1800", "SIMCLR_OUTPUT": "/output/uid", "SIMCLR_DATASET_MIRROR": "http://mirror",
 		"OMP_DYNAMIC": "false", "OMP_NUM_THREADS": "1", "MINE": "x",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -20,28 +20,31 @@ import (
 // progress takes over what the poller heard of the attempt that runs.
 func (r *Reconciler) progress(_ context.Context, s *scope) error {
 	key := client.ObjectKeyFromObject(s.run)
-	if s.active == nil {
+	if s.running == nil {
 		r.Poller.Forget(key)
 		return nil
 	}
-	st, pod := s.stage(s.active.stage), s.active.pod()
+	st, pod := s.stage(s.running.stage), s.running.pod()
 	if pod.Status.PodIP != "" {
 		r.Poller.Watch(key, Target{
-			Stage: st.Name, Attempt: s.active.number,
+			Stage: st.Name, Attempt: s.running.number,
 			URL: "http://" + net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(r.ProgressPort)) + "/progress",
 		})
 	}
 	s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonTraining,
-		fmt.Sprintf("stage %s: attempt %d runs on node %s", st.Name, s.active.number, pod.Spec.NodeName))
+		fmt.Sprintf("stage %s: attempt %d runs on node %s", st.Name, s.running.number, pod.Spec.NodeName))
 	sample, due := r.Poller.Take(key)
 	switch {
 	case due && sample.Silence != "":
 		s.unreachable(st, sample.Silence)
 	case due:
 		s.noteProgress(st, &sample.Progress)
+		s.stalled(st, &sample.Progress)
+		return nil
 	case s.has(v1alpha1.ConditionProgressing, metav1.ConditionUnknown, reasonProgressUnreachable):
 		delete(s.wanted, v1alpha1.ConditionProgressing) // nothing new was heard
 	}
+	s.stillStalled()
 	return nil
 }
 

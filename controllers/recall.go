@@ -20,6 +20,7 @@ const annotationCounts = "training.simclr.dev/counts."
 type counts struct {
 	Attempts int32 `json:"attempts"`
 	Charged  int32 `json:"charged,omitempty"`
+	Active   int64 `json:"active,omitempty"` // seconds, of the run before this attempt
 }
 
 // noteCounts writes an attempt's number to the ConfigMap before its Job is made.
@@ -75,6 +76,7 @@ func (s *scope) recallFromConfigs(ours []corev1.ConfigMap) bool {
 			var c counts
 			if json.Unmarshal([]byte(ours[i].Annotations[annotationCounts+name]), &c) == nil && c.Attempts > stage.Attempts {
 				stage.Attempts, stage.ChargedRestarts, stage.Workload = c.Attempts, c.Charged, JobName(s.run.Name, name, c.Attempts)
+				st.ActiveSeconds = max(st.ActiveSeconds, c.Active)
 			}
 		}
 	}
@@ -84,13 +86,7 @@ func (s *scope) recallFromConfigs(ours []corev1.ConfigMap) bool {
 // recallFromJobs finds a lost status' configuration in the newest Job.
 func (s *scope) recallFromJobs() {
 	st := &s.run.Status
-	var newest *attempt
-	for i := range s.attempts {
-		a := &s.attempts[i]
-		if newest == nil || newest.job.CreationTimestamp.Before(&a.job.CreationTimestamp) {
-			newest = a
-		}
-	}
+	newest := s.newestOfAll()
 	if newest == nil {
 		return
 	}

@@ -40,12 +40,12 @@ type step func(context.Context, *scope) error
 
 // steps are the sub-reconcilers in their order. Each may end the list with an error (errors.go).
 func (r *Reconciler) steps() []step {
-	return []step{r.load, r.ended, r.suspend, r.fixConfig, r.storage, r.stages, r.progress, r.results}
+	return []step{r.load, r.ended, r.activeDeadline, r.suspend, r.fixConfig, r.storage, r.stages, r.progress, r.results}
 }
 
 // The permissions that the operator uses; config/rbac and the chart have them from here.
 //
-// +kubebuilder:rbac:groups=training.simclr.dev,resources=simclrruns,verbs=get;list;watch
+// +kubebuilder:rbac:groups=training.simclr.dev,resources=simclrruns,verbs=get;list;watch;delete
 // +kubebuilder:rbac:groups=training.simclr.dev,resources=simclrruns/status,verbs=patch
 // +kubebuilder:rbac:groups=training.simclr.dev,resources=simclrruns/finalizers,verbs=update
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete
@@ -98,13 +98,16 @@ func (r *Reconciler) emit(s *scope) {
 	}
 }
 
-// ended leaves a run alone that is complete or has failed, once nothing of it runs.
+// ended leaves a run alone that is complete or has failed, once nothing of it runs, until its time to live is over.
 func (r *Reconciler) ended(ctx context.Context, s *scope) error {
 	if !finished(s.run) {
 		return nil
 	}
 	r.Poller.Forget(client.ObjectKeyFromObject(s.run))
 	if _, err := r.stopWorkloads(ctx, s); err != nil {
+		return err
+	}
+	if err := r.expire(ctx, s); err != nil {
 		return err
 	}
 	return errEnded

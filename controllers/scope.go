@@ -20,7 +20,7 @@ type scope struct {
 
 	attempts []attempt    // of all stages, oldest first
 	strays   []corev1.Pod // of Jobs that are gone
-	active   *attempt     // whose pod runs, as far as is known
+	running  *attempt     // whose pod runs, as far as is known
 	claims   []string     // mounted read-only at /data/CLAIM
 
 	unready error // why no attempt can be made: a claim is missing or not made

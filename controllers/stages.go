@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -60,7 +61,7 @@ func (r *Reconciler) advance(ctx context.Context, s *scope, st *v1alpha1.StageSt
 	if a.pod() == nil {
 		o = remembered(o, st.LastFailure, a.job.Name)
 	}
-	d := decide(a.ledger(), o, checkpointStep(st), s.chargedElsewhere(st), s.maxRestarts())
+	d := decide(a.ledger(), o, checkpointStep(st), s.budget(st))
 	if d.action == actionWait {
 		return r.follow(ctx, s, st, a)
 	}
@@ -122,7 +123,7 @@ func (r *Reconciler) withoutWorkload(ctx context.Context, s *scope, st *v1alpha1
 		return r.start(ctx, s, st, l)
 	}
 	o := remembered(outcome{kind: outcomeDisrupted}, st.LastFailure, st.Workload)
-	d := decide(l, o, l.checkpointStep, s.chargedElsewhere(st), s.maxRestarts())
+	d := decide(l, o, l.checkpointStep, s.budget(st))
 	if d.action == actionExhaust {
 		return failedStage(st, d, s.maxRestarts())
 	}
@@ -166,7 +167,7 @@ func (r *Reconciler) start(ctx context.Context, s *scope, st *v1alpha1.StageStat
 	if err != nil {
 		return err
 	}
-	if err := r.noteCounts(ctx, s, st.Name, counts{number, l.charged}); err != nil {
+	if err := r.noteCounts(ctx, s, st.Name, counts{number, l.charged, s.run.Status.ActiveSeconds}); err != nil {
 		return err
 	}
 	switch err = r.Create(ctx, job); {
@@ -227,3 +228,11 @@ func (s *scope) chargedElsewhere(st *v1alpha1.StageStatus) int32 {
 }
 
 func (s *scope) maxRestarts() int32 { return *s.config.Spec.RestartPolicy.MaxRestarts }
+
+func (s *scope) budget(st *v1alpha1.StageStatus) budget {
+	b := budget{max: s.maxRestarts(), others: s.chargedElsewhere(st), backoff: 10 * time.Second}
+	if n := s.config.Spec.RestartPolicy.BackoffSeconds; n != nil { // a run of an older operator has none
+		b.backoff = time.Duration(*n) * time.Second
+	}
+	return b
+}

@@ -37,7 +37,7 @@ func (s *scope) summarize() {
 	case meta.IsStatusConditionTrue(st.Conditions, v1alpha1.ConditionSuspended):
 		st.Stage = v1alpha1.ConditionSuspended
 	}
-	if current == nil || current.Progress == nil || s.active == nil {
+	if current == nil || current.Progress == nil || s.running == nil {
 		st.ETA, st.ImagesPerSecond = "", ""
 	}
 }

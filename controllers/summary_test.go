@@ -11,7 +11,7 @@ import (
 func TestSummary(t *testing.T) {
 	s := newScope(&v1alpha1.SimCLRRun{}, time.Unix(0, 0))
 	st := s.stage("pretrain")
-	s.active = &attempt{stage: "pretrain"}
+	s.running = &attempt{stage: "pretrain"}
 	s.noteProgress(st, &contract.Progress{Step: 1, TotalSteps: 2, Loss: 5.25, ETASeconds: 720, ImagesPerSecond: 285})
 	s.set(v1alpha1.ConditionProgressing, "True", reasonTraining, "runs")
 	s.summarize()
@@ -25,7 +25,7 @@ func TestSummary(t *testing.T) {
 		t.Errorf("progress %q in another phase than training", s.run.Status.Progress)
 	}
 	s.set(v1alpha1.ConditionFailed, "True", reasonUserError, "bad data")
-	s.active = nil
+	s.running = nil
 	s.summarize()
 	if got := s.run.Status; got.Stage != "Failed" || got.Message != "bad data" || got.ETA != "" {
 		t.Errorf("status of a failed run %+v", got)

@@ -39,6 +39,7 @@ const (
 	MaxWarningBytes    = 500                      // of each; the rest is cut off
 	EnvAttempt         = "SIMCLR_ATTEMPT"         // the stage's attempt, from 1
 	EnvThreads         = "SIMCLR_THREADS"         // compute threads
+	EnvDeadline        = "SIMCLR_DEADLINE"        // seconds that a unit of work may take: progressDeadlineSeconds
 	EnvOutput          = "SIMCLR_OUTPUT"          // the run's output directory
 	EnvDatasetMirror   = "SIMCLR_DATASET_MIRROR"  // base URL of known datasets: <mirror>/<name>/<file>
 	EnvTerminationPath = "SIMCLR_TERMINATION_LOG" // overrides TerminationLog

@@ -32,6 +32,8 @@ func SetDefaults(run *SimCLRRun) {
 	fill(&s.Checkpoint.IntervalSeconds, 300)
 	fill(&s.Checkpoint.Keep, 2)
 	fillPointer(&s.RestartPolicy.MaxRestarts, 3)
+	fillPointer(&s.RestartPolicy.BackoffSeconds, 10)
+	fillPointer(&s.ProgressDeadlineSeconds, 1800)
 }
 
 // fill sets a field that is not set.

@@ -150,6 +150,14 @@ type RestartPolicy struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=1000
 	MaxRestarts *int32 `json:"maxRestarts,omitempty"`
+
+	// backoffSeconds before a stage's first restart; each further one waits twice as long, at most 300 seconds, or
+	// backoffSeconds where that is more. Restarts that are not counted do not wait. Unit: seconds. Default: 10, as Kubernetes' Jobs.
+	// +optional
+	// +kubebuilder:default=10
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=86400
+	BackoffSeconds *int32 `json:"backoffSeconds,omitempty"`
 }
 
 // PodTemplate changes the trainer's pods.

@@ -159,6 +159,30 @@ type SimCLRRunSpec struct {
 	// +kubebuilder:default={}
 	RestartPolicy RestartPolicy `json:"restartPolicy,omitzero"`
 
+	// progressDeadlineSeconds is how long a unit of the trainer's work (a step, a block of images, by its own clock) may
+	// take before the attempt counts as stalled and is ended, which is a failure. May change at any time, for attempts to come.
+	// Unit: seconds. Default: 1800, this project's choice.
+	// +optional
+	// +kubebuilder:default=1800
+	// +kubebuilder:validation:Minimum=30
+	// +kubebuilder:validation:Maximum=604800
+	ProgressDeadlineSeconds *int32 `json:"progressDeadlineSeconds,omitempty"`
+
+	// activeDeadlineSeconds is how long trainers of the run may run, all stages and attempts together, before the run is
+	// stopped, with a checkpoint, and fails. Time in which it is suspended, queued or waits for a node does not count. May
+	// change at any time. Unit: seconds. Default: none.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=315360000
+	ActiveDeadlineSeconds *int32 `json:"activeDeadlineSeconds,omitempty"`
+
+	// ttlSecondsAfterFinished deletes the run so long after it is complete or has failed. Its output claim stays, unless
+	// output.claim.retention is Delete. May change at any time. Unit: seconds. Default: none, the run stays.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=315360000
+	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
+
 	// template changes the trainer's pods. Default: nothing is changed.
 	// +optional
 	// +kubebuilder:default={}

@@ -47,6 +47,11 @@ type SimCLRRunStatus struct {
 	// +optional
 	Restarts int32 `json:"restarts,omitempty"`
 
+	// activeSeconds that trainers of the run have run, all stages and attempts together; while one runs it is behind by
+	// up to half a minute. Unit: seconds.
+	// +optional
+	ActiveSeconds int64 `json:"activeSeconds,omitempty"`
+
 	// stages of the run, in their order.
 	// +optional
 	// +listType=map

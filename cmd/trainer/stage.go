@@ -15,8 +15,9 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/stage"
 )
 
-// stallLimit is how long a step or a block of images may take before the watchdog ends the process.
-const stallLimit = 30 * time.Minute
+// stallLimit is how many seconds a step or a block of images may take before the watchdog ends the process, where nothing else is
+// said.
+const stallLimit = 1800
 
 func newStage() *cobra.Command {
 	var file, name, engine string
@@ -112,6 +113,10 @@ func stageOutput(uid string) (string, error) {
 
 // serveStage runs a stage with its HTTP server and its watchdog.
 func serveStage(ctx context.Context, o stage.Options) (contract.TerminationMessage, error) {
+	limit, err := envNumber(contract.EnvDeadline, stallLimit)
+	if err != nil {
+		return o.Tracker.Termination(err), err
+	}
 	server, err := report.Serve(envOr(contract.EnvHTTPAddress, ":"+strconv.Itoa(contract.HTTPPort)), o.Tracker)
 	if err != nil {
 		return o.Tracker.Termination(err), err
@@ -119,7 +124,7 @@ func serveStage(ctx context.Context, o stage.Options) (contract.TerminationMessa
 	defer server.Close()
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
-	stalled := report.Watch(watching, o.Tracker, stallLimit)
+	stalled := report.Watch(watching, o.Tracker, time.Duration(limit)*time.Second)
 	go func() {
 		if err, ok := <-stalled; ok {
 			// what hangs cannot be asked to stop

@@ -22,6 +22,7 @@ func TestStageLeavesAMessageOfWhatIsWrongBefore(t *testing.T) {
 		"the attempt is no number": {sample, contract.EnvAttempt, "first", 0, "InvalidEnvironment"},
 		"the attempt is 0":         {sample, contract.EnvAttempt, "0", 0, "InvalidEnvironment"},
 		"no threads":               {sample, contract.EnvThreads, "-1", 3, "InvalidEnvironment"},
+		"no deadline":              {sample, contract.EnvDeadline, "soon", 3, "InvalidEnvironment"},
 		"no file":                  {"none.yaml", contract.EnvThreads, "1", 3, "RunFileMissing"},
 		// without a UID the output would be the claim itself
 		"no UID": {sample, contract.EnvOutput, "", 3, "InvalidSpec"},
