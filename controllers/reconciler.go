@@ -60,7 +60,7 @@ func (r *Reconciler) steps() []step {
 // Reconcile brings one run nearer to what it wants.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	var run v1alpha1.SimCLRRun
-	if err := r.Get(ctx, request.NamespacedName, &run); err != nil || run.DeletionTimestamp != nil {
+	if err := r.Get(ctx, request.NamespacedName, &run); err != nil || run.DeletionTimestamp != nil || !managed(&run) {
 		r.Poller.Forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err) // owner references clean up
 	}

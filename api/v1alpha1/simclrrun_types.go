@@ -71,6 +71,7 @@ type SimCLRRunList struct {
 // +kubebuilder:validation:XValidation:rule="self.linearEvaluation == oldSelf.linearEvaluation",message="linearEvaluation: may not change; make a new run"
 // +kubebuilder:validation:XValidation:rule="self.checkpoint == oldSelf.checkpoint",message="checkpoint: may not change; make a new run"
 // +kubebuilder:validation:XValidation:rule="self.output == oldSelf.output",message="output: may not change; make a new run"
+// +kubebuilder:validation:XValidation:rule="has(self.managedBy) == has(oldSelf.managedBy) && (!has(self.managedBy) || self.managedBy == oldSelf.managedBy)",message="managedBy: may not change; make a new run"
 // +kubebuilder:validation:XValidation:rule="self.restartPolicy == oldSelf.restartPolicy",message="restartPolicy: may not change; make a new run"
 // +kubebuilder:validation:XValidation:rule="has(self.evaluation) == has(oldSelf.evaluation) && (!has(self.evaluation) || self.evaluation == oldSelf.evaluation)",message="evaluation: may not change; make a new run"
 // +kubebuilder:validation:XValidation:rule="has(self.augmentations) == has(oldSelf.augmentations) && (!has(self.augmentations) || self.augmentations == oldSelf.augmentations)",message="augmentations: may not change; make a new run"
@@ -182,6 +183,13 @@ type SimCLRRunSpec struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=315360000
 	TTLSecondsAfterFinished *int32 `json:"ttlSecondsAfterFinished,omitempty"`
+
+	// managedBy names the controller that has the run, such as kueue.x-k8s.io/multikueue; this operator leaves a run alone
+	// that names another. Default: training.simclr.dev/simclr-operator, this one.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$`
+	ManagedBy string `json:"managedBy,omitempty"`
 
 	// template changes the trainer's pods. Default: nothing is changed.
 	// +optional

@@ -32,7 +32,10 @@ var changes = map[string]struct{ change, want string }{
 	"restartPolicy":    {in(`restartPolicy: {maxRestarts: 9}`), "restartPolicy" + fixed},
 	"accelerator":      {acc(`type: NvidiaGPU`), "accelerator" + onlySuspended},
 	"template":         {in(`template: {image: other}`), "template" + onlySuspended},
+	"managedBy":        {in(`managedBy: example.com/other`), "managedBy" + fixed},
 	"suspend":          {in(`suspend: true`), ""},
+	"deadlines":        {in(`progressDeadlineSeconds: 60, activeDeadlineSeconds: 60`), ""},
+	"ttl":              {in(`ttlSecondsAfterFinished: 0`), ""},
 	"labels":           {`metadata: {labels: {a: b}}`, ""},
 }
 
