@@ -11,6 +11,7 @@ func SetDefaults(run *SimCLRRun) {
 	fill(&s.Encoder.Depth, 18)
 	fill(&s.Encoder.WidthMultiplier, "1")
 	fill(&s.Encoder.Shortcut, "Torchvision")
+	fill(&s.Encoder.SelectiveKernel, Disabled)
 	fill(&s.Encoder.Initialization, "Reference")
 	fill(&s.ProjectionHead.Type, HeadNonLinear)
 	fillPointer(&s.Pretraining.Epochs, 100)

@@ -7,6 +7,8 @@ const (
 )
 
 // EncoderSpec is the ResNet f(·).
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.selectiveKernel) || self.selectiveKernel != 'Enabled' || self.depth >= 50",message="encoder.selectiveKernel: Enabled needs bottlenecks; set encoder.depth to 50, 101, 152 or 200"
 type EncoderSpec struct {
 	// depth of the ResNet: 18 and 34 have basic blocks, 50, 101, 152 and 200 bottlenecks with their stride on the
 	// 3×3 convolution (He et al. 2016, arXiv 1512.03385, table 1, as v1.5; 200: google-research/simclr). Unit:
@@ -24,8 +26,9 @@ type EncoderSpec struct {
 	WidthMultiplier Decimal `json:"widthMultiplier,omitempty"`
 
 	// stem is the first layers. CIFAR: a 3×3 convolution of stride 1 without max pooling (paper appendix B.9).
-	// ImageNet: a 7×7 convolution of stride 2, then 3×3 max pooling of stride 2, padded as in torchvision. Default:
-	// ImageNet above 32 pixels, CIFAR at or below (google-research/simclr).
+	// ImageNet: a 7×7 convolution of stride 2, or with selectiveKernel three 3×3, the first of stride 2; then 3×3 max
+	// pooling of stride 2, padded as in torchvision. Default: ImageNet above 32 pixels,
+	// CIFAR at or below (google-research/simclr).
 	// +optional
 	// +kubebuilder:validation:Enum=CIFAR;ImageNet
 	Stem string `json:"stem,omitempty"`
@@ -37,6 +40,14 @@ type EncoderSpec struct {
 	// +kubebuilder:default=Torchvision
 	// +kubebuilder:validation:Enum=Torchvision;GoogleResearch
 	Shortcut string `json:"shortcut,omitempty"`
+
+	// selectiveKernel Enabled makes the encoder SimCLRv2's (arXiv 2006.10029, table 1): a bottleneck's 3×3 convolution
+	// has two streams that are mixed by weights of the image (Li et al. 2019, arXiv 1903.06586; sk_ratio 0.0625), the
+	// ImageNet stem has three 3×3 convolutions, and shortcuts average before they project (ResNet-D, He et al. 2018,
+	// arXiv 1812.01187). It needs depth 50, 101, 152 or 200. Default: Disabled (SimCLR).
+	// +optional
+	// +kubebuilder:default=Disabled
+	SelectiveKernel Mode `json:"selectiveKernel,omitempty"`
 
 	// initialization draws the first weights of encoder and head. Reference: google-research/simclr's
 	// (variance scaling, the last gamma of each block 0, dense layers N(0, 0.01²)). PyTorch: the

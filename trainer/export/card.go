@@ -53,7 +53,31 @@ func (e Encoder) differences() []string {
 	if e.Shortcut == "GoogleResearch" && e.Depth < 50 {
 		all = append(all, "the first group has a projection shortcut")
 	}
+	if e.SelectiveKernel == v1alpha1.Enabled {
+		all = append(all, "its bottlenecks have selective kernels, and its shortcuts average before they project (ResNet-D, SimCLRv2)")
+	}
 	return all
+}
+
+// deepStem says whether three convolutions take the place of the ImageNet stem's one.
+func (e Encoder) deepStem() bool {
+	return e.SelectiveKernel == v1alpha1.Enabled && e.Stem == v1alpha1.StemImageNet
+}
+
+// stem for the card.
+func (e Encoder) stem() string {
+	if e.deepStem() {
+		return e.Stem + ": three 3×3 convolutions, the first of stride 2, 3×3 max pooling of stride 2"
+	}
+	return e.Stem + ": " + stemText[e.Stem]
+}
+
+// names that the tensors have.
+func (e Encoder) names() string {
+	if e.SelectiveKernel == v1alpha1.Enabled {
+		return "torchvision's names, and timm's for what torchvision lacks (the stem's conv1.0 to conv1.6, attn)"
+	}
+	return "torchvision's names"
 }
 
 var stemText = map[string]string{
@@ -72,7 +96,9 @@ func (e Encoder) card(s Source) string {
 		"{name}", name,
 		"{depth}", fmt.Sprint(e.Depth),
 		"{width}", string(e.Width),
-		"{stem}", e.Stem+": "+stemText[e.Stem],
+		"{stem}", e.stem(),
+		"{kernels}", string(e.SelectiveKernel),
+		"{names}", e.names(),
 		"{shortcut}", e.Shortcut,
 		"{size}", fmt.Sprint(e.ImageSize),
 		"{features}", fmt.Sprint(e.Features),

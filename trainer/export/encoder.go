@@ -13,13 +13,15 @@ import (
 
 // Encoder is f(·) with its weights.
 type Encoder struct {
-	Depth     int
-	Width     v1alpha1.Decimal
-	Stem      string // as spec.encoder.stem
-	Shortcut  string // as spec.encoder.shortcut
-	ImageSize int    // pixels it was trained on; others work too
-	Features  int    // dimension of h
-	// Tensors by torchvision's names: weights OIHW, batch norm's weight, bias, running_mean, running_var
+	Depth    int
+	Width    v1alpha1.Decimal
+	Stem     string // as spec.encoder.stem
+	Shortcut string // as spec.encoder.shortcut
+	// SelectiveKernel as spec.encoder.selectiveKernel
+	SelectiveKernel v1alpha1.Mode
+	ImageSize       int // pixels it was trained on; others work too
+	Features        int // dimension of h
+	// Tensors by torchvision's names, but selective kernels': weights OIHW, batch norm's weight, bias, running_mean, running_var
 	// (float32) and num_batches_tracked (int64). No fc.
 	Tensors []safetensors.Tensor
 	Head    *Head // g(·) that was trained with it; nil: not there
@@ -56,7 +58,7 @@ func (e *Encoder) Check(want Encoder) error {
 			have = append(have, t)
 		}
 	}
-	return checkTensors(ModelFile, "spec.encoder to the encoder's depth, widthMultiplier and shortcut", have, want.Tensors)
+	return checkTensors(ModelFile, "spec.encoder to the encoder's depth, widthMultiplier, shortcut and selectiveKernel", have, want.Tensors)
 }
 
 // checkTensors compares names and shapes of a file's tensors, and their values with what training can give.
@@ -106,6 +108,8 @@ func (e *Encoder) checkArchitecture(want Encoder) error {
 		return mismatch("the encoder has the stem %s; set encoder.stem to it, it is %s", e.Stem, want.Stem)
 	case e.Shortcut != "" && e.Shortcut != want.Shortcut:
 		return mismatch("the encoder has %s shortcuts; set encoder.shortcut to that, it is %s", e.Shortcut, want.Shortcut)
+	case e.SelectiveKernel != "" && e.SelectiveKernel != want.SelectiveKernel:
+		return mismatch("the encoder's selective kernels are %s; set encoder.selectiveKernel to that, it is %s", e.SelectiveKernel, want.SelectiveKernel)
 	}
 	return nil
 }

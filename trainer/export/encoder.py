@@ -4,7 +4,7 @@
     h = load()(images)  # images (N, 3, S, S) in [0, 1], not normalised
     z = load_head()(h)  # where there is a head.safetensors
 
-It needs torch and safetensors alone. Parameters have torchvision's names."""
+It needs torch and safetensors alone. Parameters have torchvision's names, those of selective kernels timm's for the like."""
 import json
 import pathlib
 
@@ -17,21 +17,49 @@ def conv(inputs, outputs, size, stride=1):
     return nn.Conv2d(inputs, outputs, size, stride, size // 2, bias=False)
 
 
+class Mix(nn.Module):
+    """A selective kernel's two streams (N, 2C, H, W), mixed by weights of each image (N, C, H, W)."""
+
+    def __init__(self, channels):
+        super().__init__()
+        kept = max(channels // 16, 32)
+        self.fc_reduce, self.bn, self.relu = nn.Linear(channels, kept, bias=False), nn.BatchNorm1d(kept), nn.ReLU()
+        self.fc_select = nn.Linear(kept, 2 * channels, bias=False)
+
+    def forward(self, x):
+        streams = x.unflatten(1, (2, -1))
+        weights = self.fc_select(self.relu(self.bn(self.fc_reduce(streams.sum(1).mean((2, 3))))))
+        return (streams * weights.unflatten(1, (2, -1)).softmax(1)[..., None, None]).sum(1)
+
+
+def average(stride):
+    """2×2 pooling that keeps the size or halves it; google-research/simclr counts zeros beyond the border where it halves."""
+    padding = nn.ZeroPad2d if stride > 1 else nn.ReplicationPad2d
+    return nn.Sequential(padding((0, 1, 0, 1)), nn.AvgPool2d(2, stride))
+
+
 class Block(nn.Module):
     """A basic block (depth 18 and 34) or a bottleneck with its stride on the 3×3 convolution."""
 
-    def __init__(self, inputs, inner, outputs, stride, bottleneck, project):
+    def __init__(self, inputs, inner, outputs, stride, bottleneck, project, selective):
         super().__init__()
         self.relu = nn.ReLU()
+        self.attn = Mix(inner) if selective else None
         if bottleneck:
-            shapes = ((inputs, inner, 1, 1), (inner, inner, 3, stride), (inner, outputs, 1, 1))
+            streams = 2 * inner if selective else inner
+            shapes = ((inputs, inner, 1, 1), (inner, streams, 3, stride), (inner, outputs, 1, 1))
         else:
             shapes = ((inputs, inner, 3, stride), (inner, outputs, 3, 1))
         self.layers = len(shapes)
         for i, shape in enumerate(shapes, 1):
             setattr(self, f"conv{i}", conv(*shape))
             setattr(self, f"bn{i}", nn.BatchNorm2d(shape[1]))
-        self.downsample = nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs)) if project else None
+        if not project:
+            self.downsample = None
+        elif selective:
+            self.downsample = nn.Sequential(average(stride), conv(inputs, outputs, 1), nn.BatchNorm2d(outputs))
+        else:
+            self.downsample = nn.Sequential(conv(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
 
     def forward(self, x):
         y = x
@@ -39,17 +67,30 @@ class Block(nn.Module):
             y = getattr(self, f"bn{i}")(getattr(self, f"conv{i}")(y))
             if i < self.layers:
                 y = self.relu(y)
+            if i == 2 and self.attn is not None:
+                y = self.attn(y)
         return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+def deep_stem(half, outputs):
+    """ResNet-D's three 3×3 convolutions."""
+    parts = [conv(3, half, 3, 2), nn.BatchNorm2d(half), nn.ReLU(), conv(half, half, 3), nn.BatchNorm2d(half), nn.ReLU()]
+    return nn.Sequential(*parts, conv(half, outputs, 3))
 
 
 class Encoder(nn.Module):
     """Images (N, 3, S, S) to features (N, D)."""
 
-    def __init__(self, depth, width_multiplier, stem, shortcut):
+    def __init__(self, depth, width_multiplier, stem, shortcut, selective_kernel="Disabled"):
         super().__init__()
-        bottleneck = depth >= 50
+        bottleneck, selective = depth >= 50, selective_kernel == "Enabled"
         channels = [int(base * float(width_multiplier)) for base in (64, 128, 256, 512)]
-        self.conv1 = conv(3, channels[0], 3) if stem == "CIFAR" else conv(3, channels[0], 7, 2)
+        if stem == "CIFAR":
+            self.conv1 = conv(3, channels[0], 3)
+        elif selective:
+            self.conv1 = deep_stem(int(32 * float(width_multiplier)), channels[0])
+        else:
+            self.conv1 = conv(3, channels[0], 7, 2)
         self.bn1, self.relu = nn.BatchNorm2d(channels[0]), nn.ReLU()
         self.maxpool = nn.Identity() if stem == "CIFAR" else nn.MaxPool2d(3, 2, 1)
         inputs = channels[0]
@@ -58,7 +99,7 @@ class Encoder(nn.Module):
             for i in range(count):
                 stride = 2 if i == 0 and group > 0 else 1
                 project = stride > 1 or inputs != outputs or i == 0 and shortcut == "GoogleResearch"
-                blocks.append(Block(inputs, inner, outputs, stride, bottleneck, project))
+                blocks.append(Block(inputs, inner, outputs, stride, bottleneck, project, selective))
                 inputs = outputs
             setattr(self, f"layer{group + 1}", nn.Sequential(*blocks))
 

@@ -17,7 +17,7 @@ import (
 
 func small() Encoder {
 	return Encoder{
-		Depth: 18, Width: "0.25", Stem: "CIFAR", Shortcut: "Torchvision", ImageSize: 32, Features: 128,
+		Depth: 18, Width: "0.25", Stem: "CIFAR", Shortcut: "Torchvision", SelectiveKernel: "Disabled", ImageSize: 32, Features: 128,
 		Tensors: []safetensors.Tensor{
 			{Name: "conv1.weight", Shape: []int{1, 3, 1, 1}, Data: []float32{1, 2, 3}},
 			{Name: "bn1.running_mean", Shape: []int{1}, Data: []float32{0.5}},
@@ -95,7 +95,7 @@ func TestConfigIsTimmsLayout(t *testing.T) {
 			"input_size": []any{3., 32., 32.}, "interpolation": "bicubic", "crop_pct": 1., "num_classes": 0.,
 			"mean": []any{0., 0., 0.}, "std": []any{1., 1., 1.}, "first_conv": "conv1", "classifier": "fc",
 		},
-		"simclr": map[string]any{"depth": 18., "width_multiplier": "0.25", "stem": "CIFAR", "shortcut": "Torchvision"},
+		"simclr": map[string]any{"depth": 18., "width_multiplier": "0.25", "stem": "CIFAR", "shortcut": "Torchvision", "selective_kernel": "Disabled"},
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
@@ -116,6 +116,8 @@ func TestCardAndArchitecture(t *testing.T) {
 			[]string{loads, "torchvision.models.resnet152()"}},
 		"Google's shortcuts": {func(e *Encoder) { e.Depth, e.Width, e.Stem, e.Shortcut = 34, "1", "ImageNet", "GoogleResearch" }, "simclr_resnet34",
 			[]string{"not torchvision's or timm's resnet34: the first group has a projection shortcut."}},
+		"SimCLRv2's": {func(e *Encoder) { e.Depth, e.Width, e.Stem, e.SelectiveKernel = 50, "1", "ImageNet", "Enabled" }, "simclr_resnet50",
+			[]string{"not torchvision's or timm's resnet50: its bottlenecks have selective kernels", "Their constructors do not load it", "ImageNet: three 3×3 convolutions", "| Selective kernels | Enabled |", "timm's for what torchvision lacks"}},
 		"CIFAR's stem, narrow": {func(*Encoder) {}, "simclr_resnet18",
 			[]string{"ResNet-18 (0.25×)", "without max pooling; every channel count", "multiplied by 0.25", "yardstick, abc", "torch.rand(1, 3, 32, 32))  # (1, 128)"}},
 	} {
@@ -203,10 +205,11 @@ func TestCheck(t *testing.T) {
 		"a classifier more": {func(h, _ *Encoder) {
 			h.Tensors = append(h.Tensors, safetensors.Tensor{Name: "fc.weight", Shape: []int{0}})
 		}, ""},
-		"no config of ours": {func(h, _ *Encoder) { h.Depth, h.Width, h.Stem, h.Shortcut = 0, "", "", "" }, ""},
+		"no config of ours": {func(h, _ *Encoder) { h.Depth, h.Width, h.Stem, h.Shortcut, h.SelectiveKernel = 0, "", "", "", "" }, ""},
 		"depth":             {func(_, w *Encoder) { w.Depth = 34 }, "set encoder.depth to 18"},
 		"width":             {func(_, w *Encoder) { w.Width = "1" }, `set encoder.widthMultiplier to "0.25"`},
 		"shortcut":          {func(_, w *Encoder) { w.Shortcut = "GoogleResearch" }, "set encoder.shortcut"},
+		"selective kernels": {func(_, w *Encoder) { w.SelectiveKernel = "Enabled" }, "set encoder.selectiveKernel"},
 		"stem":              {func(_, w *Encoder) { w.Stem = "ImageNet" }, "set encoder.stem"},
 		"a shape":           {func(_, w *Encoder) { w.Tensors[0].Shape = []int{2, 3, 1, 1} }, "conv1.weight has the shape [1 3 1 1], not [2 3 1 1]"},
 		"a type":            {func(_, w *Encoder) { w.Tensors[1].Int64 = []int64{1} }, "bn1.running_mean"},

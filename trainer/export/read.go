@@ -109,7 +109,8 @@ func parseConfig(raw []byte) (*Encoder, error) {
 	}
 	e := &Encoder{
 		Depth: c.SimCLR.Depth, Width: c.SimCLR.WidthMultiplier, Stem: c.SimCLR.Stem, Shortcut: c.SimCLR.Shortcut,
-		ImageSize: c.PretrainedCfg.InputSize[1], Features: c.NumFeatures,
+		SelectiveKernel: c.SimCLR.SelectiveKernel,
+		ImageSize:       c.PretrainedCfg.InputSize[1], Features: c.NumFeatures,
 		Head: c.SimCLR.ProjectionHead.head(),
 	}
 	if e.Depth == 0 { // not written by Write: timm's name of the architecture tells

@@ -41,6 +41,7 @@ type architecture struct {
 	WidthMultiplier v1alpha1.Decimal `json:"width_multiplier"`
 	Stem            string           `json:"stem"`
 	Shortcut        string           `json:"shortcut"`
+	SelectiveKernel v1alpha1.Mode    `json:"selective_kernel"`
 	ProjectionHead  *headConfig      `json:"projection_head,omitempty"`
 }
 
@@ -66,10 +67,18 @@ func (e Encoder) config() config {
 		Architecture: name, NumFeatures: e.Features, GlobalPool: "avg",
 		PretrainedCfg: pretrainedCfg{
 			InputSize: [3]int{3, e.ImageSize, e.ImageSize}, Interpolation: "bicubic", CropPct: crop,
-			Std: [3]float64{1, 1, 1}, FirstConv: "conv1", Classifier: "fc",
+			Std: [3]float64{1, 1, 1}, FirstConv: e.firstConv(), Classifier: "fc",
 		},
-		SimCLR: architecture{e.Depth, e.Width, e.Stem, e.Shortcut, e.Head.config()},
+		SimCLR: architecture{e.Depth, e.Width, e.Stem, e.Shortcut, e.SelectiveKernel, e.Head.config()},
 	}
+}
+
+// firstConv is the name of the convolution of images, as timm has it.
+func (e Encoder) firstConv() string {
+	if e.deepStem() {
+		return "conv1.0"
+	}
+	return "conv1"
 }
 
 // Write writes an encoder's files and gives the SHA-256 of model.safetensors. The same encoder and

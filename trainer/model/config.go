@@ -11,19 +11,21 @@ import (
 
 // Config is a network's architecture. Its words are the API's.
 type Config struct {
-	Depth          int              // 18, 34, 50, 101, 152 or 200
-	Width          float64          // multiplier of every channel count
-	Stem           string           // CIFAR, which "" is too, or ImageNet
-	Shortcut       string           // Torchvision or GoogleResearch
-	Initialization string           // Reference or PyTorch
-	ImageSize      int              // pixels
-	Head           string           // NonLinear, which "" is too, Linear or None
-	HeadLayers     int              // of a nonlinear head, 2 (which 0 is too) or 3
-	Dimension      int              // of z
-	OutputShift    bool             // batch norm after the head's last layer has β
-	Smooth         bool             // softplus in ReLU's place, for tests that compare executors
-	RunningNorm    bool             // batch norm by its running statistics in training too, for tests that compare micro-batches
-	Precision      engine.Precision // of the contrastive step
+	Depth    int     // 18, 34, 50, 101, 152 or 200
+	Width    float64 // multiplier of every channel count
+	Stem     string  // CIFAR, which "" is too, or ImageNet
+	Shortcut string  // Torchvision or GoogleResearch
+	// SelectiveKernel Enabled: selective kernels in ResNet-D, of bottlenecks alone; "" is Disabled.
+	SelectiveKernel v1alpha1.Mode
+	Initialization  string           // Reference or PyTorch
+	ImageSize       int              // pixels
+	Head            string           // NonLinear, which "" is too, Linear or None
+	HeadLayers      int              // of a nonlinear head, 2 (which 0 is too) or 3
+	Dimension       int              // of z
+	OutputShift     bool             // batch norm after the head's last layer has β
+	Smooth          bool             // softplus in ReLU's place, for tests that compare executors
+	RunningNorm     bool             // batch norm by its running statistics in training too, for tests that compare micro-batches
+	Precision       engine.Precision // of the contrastive step
 	// Representation is what Inference gives and a classifier sees: h, which "" is too, what the head's first layer
 	// gives, or z.
 	Representation v1alpha1.Features
@@ -36,17 +38,18 @@ func FromSpec(s *v1alpha1.SimCLRRunSpec) Config {
 		precision = engine.BF16
 	}
 	c := Config{
-		Precision:      precision,
-		Depth:          int(s.Encoder.Depth),
-		Width:          s.Encoder.WidthMultiplier.MustFloat(),
-		Stem:           s.Encoder.Stem,
-		Shortcut:       s.Encoder.Shortcut,
-		Initialization: s.Encoder.Initialization,
-		ImageSize:      int(*s.Dataset.ImageSize),
-		Head:           s.ProjectionHead.Type,
-		HeadLayers:     int(s.ProjectionHead.Layers),
-		Dimension:      int(s.ProjectionHead.Dimension),
-		OutputShift:    s.ProjectionHead.OutputNormalization == "ScaleAndShift",
+		Precision:       precision,
+		Depth:           int(s.Encoder.Depth),
+		Width:           s.Encoder.WidthMultiplier.MustFloat(),
+		Stem:            s.Encoder.Stem,
+		Shortcut:        s.Encoder.Shortcut,
+		SelectiveKernel: s.Encoder.SelectiveKernel,
+		Initialization:  s.Encoder.Initialization,
+		ImageSize:       int(*s.Dataset.ImageSize),
+		Head:            s.ProjectionHead.Type,
+		HeadLayers:      int(s.ProjectionHead.Layers),
+		Dimension:       int(s.ProjectionHead.Dimension),
+		OutputShift:     s.ProjectionHead.OutputNormalization == "ScaleAndShift",
 	}
 	if c.Head == v1alpha1.HeadNone {
 		c.Dimension = c.Features()
@@ -73,6 +76,9 @@ func (c Config) blocks() ([4]int, error) {
 
 // bottlenecks: blocks of three convolutions, else of two (He et al. 2015, figure 5).
 func (c Config) bottlenecks() bool { return c.Depth >= 50 }
+
+// selective: selective kernels and ResNet-D.
+func (c Config) selective() bool { return c.SelectiveKernel == v1alpha1.Enabled }
 
 // expansion is a block's output channels over its inner ones.
 func (c Config) expansion() int {

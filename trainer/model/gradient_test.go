@@ -26,9 +26,13 @@ func tinies() map[string]Config {
 		"ImageNet stem":            with(func(c *Config) { c.Stem = "ImageNet" }),
 		"ResNet-50":                with(func(c *Config) { c.Depth, c.Width = 50, 1./64 }),
 		"ResNet-50, ImageNet stem": with(func(c *Config) { c.Depth, c.Width, c.Stem = 50, 1./64, "ImageNet" }),
-		"head of three layers":     with(func(c *Config) { c.HeadLayers = 3 }),
-		"linear head":              with(func(c *Config) { c.Head, c.OutputShift = "Linear", false }),
-		"no head":                  with(func(c *Config) { c.Head, c.Dimension = "None", c.Features() }),
+		"selective kernels":        with(func(c *Config) { c.Depth, c.Width, c.SelectiveKernel = 50, 1./64, "Enabled" }),
+		"SimCLRv2's encoder": with(func(c *Config) {
+			c.Depth, c.Width, c.Stem, c.SelectiveKernel, c.HeadLayers = 50, 1./64, "ImageNet", "Enabled", 3
+		}),
+		"head of three layers": with(func(c *Config) { c.HeadLayers = 3 }),
+		"linear head":          with(func(c *Config) { c.Head, c.OutputShift = "Linear", false }),
+		"no head":              with(func(c *Config) { c.Head, c.Dimension = "None", c.Features() }),
 	}
 }
 

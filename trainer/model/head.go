@@ -49,14 +49,14 @@ func (n *network) representation(x *gorgonia.Node) *gorgonia.Node {
 // hidden are the first layers of a nonlinear head, each as wide as h: dense, batch norm, activation.
 func (n *network) hidden(y *gorgonia.Node, layers int) *gorgonia.Node {
 	for i := range layers {
-		y = n.activate(n.batchNorm(n.dense(y, headName(i, 0), n.Features()), headName(i, 1), 1, true))
+		y = n.activate(n.batchNorm(n.dense(y, headName(i, 0), n.Features(), n.denseInit), headName(i, 1), 1, true))
 	}
 	return y
 }
 
 // output is the head's last layer: dense and batch norm, no activation.
 func (n *network) output(y *gorgonia.Node, at int) *gorgonia.Node {
-	return n.batchNorm(n.dense(y, headName(at, 0), n.Dimension), headName(at, 1), 1, n.OutputShift)
+	return n.batchNorm(n.dense(y, headName(at, 0), n.Dimension, n.denseInit), headName(at, 1), 1, n.OutputShift)
 }
 
 // HeadPrefix begins the names of the head's parameters.

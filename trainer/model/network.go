@@ -89,12 +89,13 @@ func (n *network) conv(x *gorgonia.Node, name string, out, k, stride int) *gorgo
 	return n.apply(op.Conv2D{Stride: stride, Pad: k / 2}, x, w)
 }
 
-func (n *network) dense(x *gorgonia.Node, name string, out int) *gorgonia.Node {
+// dense is a layer without bias. first draws its weights' first values for a fan-in.
+func (n *network) dense(x *gorgonia.Node, name string, out int, first func(fanIn int) Init) *gorgonia.Node {
 	if n.err != nil {
 		return nil
 	}
 	in := x.Shape()[1]
-	return n.apply(op.Dense{}, x, n.parameter(name+".weight", optimizer.Weight, n.denseInit(in), out, in))
+	return n.apply(op.Dense{}, x, n.parameter(name+".weight", optimizer.Weight, first(in), out, in))
 }
 
 // batchNorm normalises each channel. gamma is the first value of γ; shift: with β.

@@ -117,12 +117,13 @@ func TestUnknownArchitectures(t *testing.T) {
 		change func(c *Config)
 		want   string
 	}{
-		"depth":     {func(c *Config) { c.Depth = 20 }, "encoder.depth 20: 18, 34, 50, 101, 152 and 200 are known"},
-		"stem":      {func(c *Config) { c.Stem = "MNIST" }, `encoder.stem "MNIST": CIFAR and ImageNet are known`},
-		"head":      {func(c *Config) { c.Head = "Deep" }, `projectionHead.type "Deep": NonLinear, Linear and None are known`},
-		"features":  {func(c *Config) { c.Representation = "Stem" }, `features "Stem": Encoder, HeadFirstLayer and Projection are known`},
-		"no layer":  {func(c *Config) { c.Head, c.Representation = "Linear", "HeadFirstLayer" }, "features HeadFirstLayer need projectionHead.type NonLinear, not Linear"},
-		"no head's": {func(c *Config) { c.Head = "None" }, "z is h and has 32 values, not 128"},
+		"depth":          {func(c *Config) { c.Depth = 20 }, "encoder.depth 20: 18, 34, 50, 101, 152 and 200 are known"},
+		"stem":           {func(c *Config) { c.Stem = "MNIST" }, `encoder.stem "MNIST": CIFAR and ImageNet are known`},
+		"no bottlenecks": {func(c *Config) { c.SelectiveKernel = "Enabled" }, "encoder.selectiveKernel Enabled: ResNet-18 has no bottlenecks, set encoder.depth to 50 or more"},
+		"head":           {func(c *Config) { c.Head = "Deep" }, `projectionHead.type "Deep": NonLinear, Linear and None are known`},
+		"features":       {func(c *Config) { c.Representation = "Stem" }, `features "Stem": Encoder, HeadFirstLayer and Projection are known`},
+		"no layer":       {func(c *Config) { c.Head, c.Representation = "Linear", "HeadFirstLayer" }, "features HeadFirstLayer need projectionHead.type NonLinear, not Linear"},
+		"no head's":      {func(c *Config) { c.Head = "None" }, "z is h and has 32 values, not 128"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := Config{Depth: 18, Width: 1. / 16, ImageSize: 8, Dimension: 128}

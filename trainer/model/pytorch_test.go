@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
@@ -23,6 +24,7 @@ type published struct {
 		Depth, ImageSize    int
 		Width               float64 `json:",string"`
 		Stem, Shortcut      string
+		SelectiveKernel     v1alpha1.Mode
 		Inference, Training []float64
 		Gradients           map[string]float64
 	}
@@ -121,7 +123,9 @@ func closeTo(t *testing.T, what string, got, want []float64) {
 func TestNetworksAgainstPyTorch(t *testing.T) {
 	for name, want := range readPublished(t).Networks {
 		t.Run(name, func(t *testing.T) {
-			c := Config{Depth: want.Depth, Width: want.Width, Stem: want.Stem, Shortcut: want.Shortcut, ImageSize: want.ImageSize}
+			c := Config{
+				Depth: want.Depth, Width: want.Width, Stem: want.Stem, Shortcut: want.Shortcut, SelectiveKernel: want.SelectiveKernel, ImageSize: want.ImageSize,
+			}
 			p, err := Inference(c, publishedImages, 0)
 			if err != nil {
 				t.Fatal(err)

@@ -52,3 +52,57 @@ func (o MaxPool2DGrad) Shape(in ...tensor.Shape) (tensor.Shape, error) {
 func (o MaxPool2D) Gradients(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 	return gradients(by(MaxPool2DGrad(o), in[0], dy))
 }
+
+// AveragePool2D is the mean of each Size×Size window of x (N, C, H, W), which After rows and columns of zeros follow:
+// (N, C, H', W') with H' = (H + After − Size)/Stride + 1. The zeros count as values where CountZeros is set, else
+// a window at the border is the mean of fewer values.
+type AveragePool2D struct {
+	Size, Stride, After int
+	CountZeros          bool
+}
+
+// AveragePool2DGrad is an AveragePool2D's gradient by x, of dy: (N, C, H, W).
+type AveragePool2DGrad struct {
+	AveragePool2D
+	H, W int
+}
+
+// Operands is 1: x.
+func (AveragePool2D) Operands() int { return 1 }
+
+// Operands is 1: dy.
+func (AveragePool2DGrad) Operands() int { return 1 }
+
+// Shape is (N, C, H', W').
+func (o AveragePool2D) Shape(in ...tensor.Shape) (tensor.Shape, error) {
+	if err := ranks(in, 4); err != nil {
+		return nil, err
+	}
+	if o.After >= o.Size {
+		return nil, errors.New("a window lies in the padding alone")
+	}
+	x := in[0]
+	if x[2]+o.After < o.Size || x[3]+o.After < o.Size {
+		return nil, errors.New("x is smaller than a window")
+	}
+	return tensor.Shape{x[0], x[1], (x[2]+o.After-o.Size)/o.Stride + 1, (x[3]+o.After-o.Size)/o.Stride + 1}, nil
+}
+
+// Shape is (N, C, H, W).
+func (o AveragePool2DGrad) Shape(in ...tensor.Shape) (tensor.Shape, error) {
+	if err := ranks(in, 4); err != nil {
+		return nil, err
+	}
+	x := tensor.Shape{in[0][0], in[0][1], o.H, o.W}
+	y, err := o.AveragePool2D.Shape(x)
+	if err == nil && !y.Eq(in[0]) {
+		err = errors.New("dy has not the result's shape")
+	}
+	return x, err
+}
+
+// Gradients by x.
+func (o AveragePool2D) Gradients(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+	s := in[0].Shape()
+	return gradients(by(AveragePool2DGrad{o, s[2], s[3]}, dy))
+}

@@ -41,11 +41,19 @@ func describe(s *v1alpha1.SimCLRRunSpec) (Network, error) {
 	if s.Dataset.ImageSize == nil {
 		return Network{}, unresolved("dataset.imageSize")
 	}
+	selective := s.Encoder.SelectiveKernel == v1alpha1.Enabled
+	if selective && s.Encoder.Depth < 50 {
+		return Network{}, contract.UserErrorf("InvalidSpec", "encoder.selectiveKernel Enabled needs bottlenecks; set encoder.depth to 50, 101, 152 or 200, it is %d", s.Encoder.Depth)
+	}
 	n := architecture{
 		depth: s.Encoder.Depth, width: width, imageNet: s.Encoder.Stem == v1alpha1.StemImageNet,
-		projected: s.Encoder.Shortcut == "GoogleResearch", imageSize: int(*s.Dataset.ImageSize),
+		projected: s.Encoder.Shortcut == "GoogleResearch", selective: selective, imageSize: int(*s.Dataset.ImageSize),
 	}.network()
-	n.Name = "ResNet-" + strconv.Itoa(int(s.Encoder.Depth)) + " (" + string(s.Encoder.WidthMultiplier) + "×)"
+	variant := "×"
+	if selective {
+		variant = "×+SK" // as SimCLRv2 writes it
+	}
+	n.Name = "ResNet-" + strconv.Itoa(int(s.Encoder.Depth)) + " (" + string(s.Encoder.WidthMultiplier) + variant + ")"
 	err = n.addHead(s.ProjectionHead)
 	return n, err
 }

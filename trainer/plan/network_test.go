@@ -40,8 +40,8 @@ func TestNumbersAsTorchvisionPublishes(t *testing.T) {
 	}
 }
 
-// The encoders' sizes in millions as the papers tell them (SimCLR table 6, SimCLRv2 table 1), and
-// google-research/simclr's ResNet-18 for CIFAR-10.
+// The encoders' sizes in millions as SimCLR tells them (table 6, and for deeper ones SimCLRv2), and google-research/simclr's
+// ResNet-18 for CIFAR-10.
 func TestParametersAsPublished(t *testing.T) {
 	for name, tc := range map[string]struct {
 		a    architecture
@@ -68,6 +68,35 @@ func TestParametersAsPublished(t *testing.T) {
 	}
 }
 
+// The encoders' sizes in millions in SimCLRv2's table 1. They are reached where batch norm's running statistics are
+// counted as well.
+func TestParametersOfSimCLRv2(t *testing.T) {
+	type encoder struct {
+		depth     int
+		width     float64
+		selective v1alpha1.Mode
+	}
+	for e, want := range map[encoder]float64{
+		{50, 1, v1alpha1.Disabled}: 24, {50, 1, v1alpha1.Enabled}: 35, {50, 2, v1alpha1.Disabled}: 94, {50, 2, v1alpha1.Enabled}: 140,
+		{101, 1, v1alpha1.Disabled}: 43, {101, 1, v1alpha1.Enabled}: 65, {101, 2, v1alpha1.Disabled}: 170, {101, 2, v1alpha1.Enabled}: 257,
+		{152, 1, v1alpha1.Disabled}: 58, {152, 1, v1alpha1.Enabled}: 89, {152, 2, v1alpha1.Disabled}: 233, {152, 2, v1alpha1.Enabled}: 354,
+		{152, 3, v1alpha1.Enabled}: 795,
+	} {
+		a := architecture{depth: int32(e.depth), width: e.width, imageNet: true, selective: e.selective == v1alpha1.Enabled, imageSize: 32}
+		count := a.network().EncoderParameters
+		_, stats, err := model.Encoder(model.Config{Depth: e.depth, Width: e.width, Stem: "ImageNet", SelectiveKernel: e.selective, ImageSize: 32})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range stats {
+			count += 2 * int64(s.Channels)
+		}
+		if got := math.Round(float64(count) / 1e6); got != want {
+			t.Errorf("%+v: %v million, want %v", e, got, want)
+		}
+	}
+}
+
 // The largest tensor of torchvision's ResNet-18 on 224 pixels is the stem's, 64×112×112; all
 // convolutions together give 2,483,712 values, added up by hand from the table of He et al. The backward pass
 // needs each twice, before and after batch norm, and the max pooling's result.
@@ -76,6 +105,32 @@ func TestActivationsOfImageNetsResNet(t *testing.T) {
 	want := int64(2*(64*112*112+4*64*56*56+5*128*28*28+5*256*14*14+5*512*7*7) + 64*56*56)
 	if n.kept != want || n.largest != 64*112*112 {
 		t.Errorf("%d values, the largest of %d; want %d and %d", n.kept, n.largest, want, 64*112*112)
+	}
+}
+
+// Of 32 pixels, 8 are left before the groups. The stem has three layers and the pooling; each group one shortcut that
+// averages and projects; each block 1×1, 3×3 to two streams, their mixture and 1×1.
+func TestActivationsOfSelectiveKernels(t *testing.T) {
+	n := architecture{depth: 50, width: 1, imageNet: true, selective: true, imageSize: 32}.network()
+	want := 2*(32+32+64)*16*16 + 64*8*8
+	in, size := 64, 8
+	for group, blocks := range []int{3, 4, 6, 3} {
+		inner, before := 64<<group, size
+		if group > 0 {
+			size /= 2
+		}
+		want += in*size*size + 2*4*inner*size*size // the shortcut's average and convolution
+		for b := range blocks {
+			first := size
+			if b == 0 {
+				first = before
+			}
+			want += 2*inner*first*first + (2*2+1+2*4)*inner*size*size
+		}
+		in = 4 * inner
+	}
+	if n.kept != int64(want) {
+		t.Errorf("%d values, want %d", n.kept, want)
 	}
 }
 
@@ -92,6 +147,9 @@ func TestParametersAreTheGraphs(t *testing.T) {
 		"101":               {Depth: 101, Width: 0.0625, Shortcut: "Torchvision", Stem: "ImageNet"},
 		"152":               {Depth: 152, Width: 0.0625, Shortcut: "Torchvision"},
 		"200":               {Depth: 200, Width: 0.0625, Shortcut: "Torchvision"},
+		"50 SK":             {Depth: 50, Width: 1, Shortcut: "Torchvision", Stem: "ImageNet", SelectiveKernel: "Enabled"},
+		"50 SK, narrow":     {Depth: 50, Width: 0.3, Shortcut: "GoogleResearch", Stem: "ImageNet", SelectiveKernel: "Enabled"},
+		"101 SK, CIFAR":     {Depth: 101, Width: 0.0625, Shortcut: "Torchvision", SelectiveKernel: "Enabled"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.ImageSize, c.Initialization = 8, "Reference"
@@ -104,7 +162,7 @@ func TestParametersAreTheGraphs(t *testing.T) {
 				want += int64(engine.Size(p.Shape))
 			}
 			n := architecture{
-				depth: int32(c.Depth), width: c.Width, imageNet: c.Stem == "ImageNet", projected: c.Shortcut == "GoogleResearch", imageSize: 8,
+				depth: int32(c.Depth), width: c.Width, imageNet: c.Stem == "ImageNet", projected: c.Shortcut == "GoogleResearch", selective: c.SelectiveKernel == "Enabled", imageSize: 8,
 			}.network()
 			if n.EncoderParameters != want || n.Features != c.Features() {
 				t.Errorf("%d parameters and %d features, the graph has %d and %d", n.EncoderParameters, n.Features, want, c.Features())

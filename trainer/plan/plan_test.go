@@ -159,6 +159,7 @@ func TestUserErrors(t *testing.T) {
 		"less than a channel":                {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "0.01" }, "encoder.widthMultiplier 0.01"},
 		"absurdly wide":                      {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "1e6" }, "encoder.widthMultiplier 1e6"},
 		"a depth of no ResNet":               {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Depth = 20 }, "encoder.depth 20"},
+		"kernels without bottlenecks":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.SelectiveKernel = v1alpha1.Enabled }, "encoder.selectiveKernel Enabled needs bottlenecks; set encoder.depth to 50, 101, 152 or 200, it is 18"},
 		"a stem that is not there":           {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Stem = "MNIST" }, `encoder.stem "MNIST"; set it to CIFAR or ImageNet`},
 		"a head that is not there":           {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.ProjectionHead.Type = "Deep" }, `projectionHead.type "Deep"; set it to NonLinear, Linear or None`},
 		"a head of four layers":              {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.ProjectionHead.Layers = 4 }, "projectionHead.layers 4; set it to 2 or 3"},

@@ -12,6 +12,7 @@ type architecture struct {
 	width     float64
 	imageNet  bool // stem: 7×7 of stride 2 and max pooling, else CIFAR's
 	projected bool // a projection shortcut in the first block of every group (google-research/simclr resnet.py)
+	selective bool // selective kernels in ResNet-D, of bottlenecks alone
 	imageSize int
 }
 
@@ -24,12 +25,7 @@ func (a architecture) channels(base int) int64 { return int64(float64(base) * a.
 func (a architecture) network() Network {
 	c := &counter{Network: Network{imageSize: a.imageSize}, size: int64(a.imageSize)}
 	in := a.channels(64)
-	if a.imageNet {
-		c.conv(3, in, 7, 2)
-		c.pool(in)
-	} else {
-		c.conv(3, in, 3, 1)
-	}
+	a.stem(c, in)
 	for group, count := range blocks[a.depth] {
 		inner := a.channels(64 << group)
 		out := inner
@@ -43,6 +39,9 @@ func (a architecture) network() Network {
 			}
 			a.block(c, in, inner, out, stride)
 			if stride != 1 || in != out || (i == 0 && a.projected) {
+				if a.selective {
+					c.values(in) // averaged
+				}
 				c.conv(in, out, 1, 1) // its image is already strided
 			}
 			in = out
@@ -50,6 +49,22 @@ func (a architecture) network() Network {
 	}
 	c.Features = int(in)
 	return c.Network
+}
+
+// stem is the layers before the groups.
+func (a architecture) stem(c *counter, out int64) {
+	switch half := a.channels(32); {
+	case !a.imageNet:
+		c.conv(3, out, 3, 1)
+		return
+	case a.selective:
+		c.conv(3, half, 3, 2)
+		c.conv(half, half, 3, 1)
+		c.conv(half, out, 3, 1)
+	default:
+		c.conv(3, out, 7, 2)
+	}
+	c.pool(out)
 }
 
 // block is its convolutions but the shortcut's.
@@ -60,7 +75,11 @@ func (a architecture) block(c *counter, in, inner, out, stride int64) {
 		return
 	}
 	c.conv(in, inner, 1, 1)
-	c.conv(inner, inner, 3, stride)
+	if a.selective {
+		c.selective(inner, stride)
+	} else {
+		c.conv(inner, inner, 3, stride)
+	}
 	c.conv(inner, out, 1, 1)
 }
 
@@ -81,8 +100,21 @@ func (c *counter) conv(in, out, kernel, stride int64) {
 	c.largest = max(c.largest, values)
 }
 
+// selective kernels (google-research/simclr resnet.py, SK_Conv2D): a convolution to two streams, two dense layers on
+// their average, the first with batch norm, and the streams' mixture.
+func (c *counter) selective(channels, stride int64) {
+	c.conv(channels, 2*channels, 3, stride)
+	kept := max(channels/16, 32)
+	c.EncoderParameters += channels*kept + 2*kept + kept*2*channels
+	c.MultiplyAdds += channels*kept + kept*2*channels
+	c.values(channels)
+}
+
+// values of so many channels that the backward pass needs.
+func (c *counter) values(channels int64) { c.kept += channels * c.size * c.size }
+
 // pool is 3×3 max pooling of stride 2.
 func (c *counter) pool(channels int64) {
 	c.size = (c.size + 1) / 2
-	c.kept += channels * c.size * c.size
+	c.values(channels)
 }

@@ -43,7 +43,7 @@ func (r *runner) represented(f v1alpha1.Features) model.Config {
 func (r *runner) exported(w trained) export.Encoder {
 	s, h := r.spec.Encoder, r.spec.ProjectionHead
 	e := export.Encoder{
-		Depth: int(s.Depth), Width: s.WidthMultiplier, Stem: s.Stem, Shortcut: s.Shortcut,
+		Depth: int(s.Depth), Width: s.WidthMultiplier, Stem: s.Stem, Shortcut: s.Shortcut, SelectiveKernel: s.SelectiveKernel,
 		ImageSize: r.model.ImageSize, Features: r.model.Features(), Tensors: w.encoder,
 	}
 	if w.head != nil || h.Type == v1alpha1.HeadNone {

@@ -20,25 +20,28 @@ func TestMemoryIsAsEstimated(t *testing.T) {
 	}
 	defer e.Close()
 	for name, tc := range map[string]struct {
-		depth  int32
-		width  v1alpha1.Decimal
-		size   int32
-		images int32
+		depth   int32
+		width   v1alpha1.Decimal
+		size    int32
+		images  int32
+		kernels v1alpha1.Mode // selective ones
 	}{
-		"the yardstick":             {18, "0.25", 32, 256},
-		"its micro-batch":           {18, "0.25", 32, 16},
-		"ResNet-18":                 {18, "1", 32, 32},
-		"ResNet-34":                 {34, "1", 32, 16},
-		"ResNet-50, CIFAR's stem":   {50, "1", 32, 8},
-		"ResNet-50, ImageNet's":     {50, "1", 224, 4},
-		"ResNet-18, ImageNet's":     {18, "1", 224, 4},
-		"twice as wide a ResNet-50": {50, "2", 96, 4},
+		"the yardstick":             {18, "0.25", 32, 256, v1alpha1.Disabled},
+		"its micro-batch":           {18, "0.25", 32, 16, v1alpha1.Disabled},
+		"ResNet-18":                 {18, "1", 32, 32, v1alpha1.Disabled},
+		"ResNet-34":                 {34, "1", 32, 16, v1alpha1.Disabled},
+		"ResNet-50, CIFAR's stem":   {50, "1", 32, 8, v1alpha1.Disabled},
+		"ResNet-50, ImageNet's":     {50, "1", 224, 4, v1alpha1.Disabled},
+		"ResNet-18, ImageNet's":     {18, "1", 224, 4, v1alpha1.Disabled},
+		"SimCLRv2's ResNet-50":      {50, "1", 224, 4, v1alpha1.Enabled},
+		"narrow, CIFAR's stem":      {50, "0.25", 32, 64, v1alpha1.Enabled},
+		"twice as wide a ResNet-50": {50, "2", 96, 4, v1alpha1.Disabled},
 	} {
 		for _, precision := range []v1alpha1.Precision{v1alpha1.FP32, v1alpha1.BF16} {
 			t.Run(name+"/"+string(precision), func(t *testing.T) {
 				run := &v1alpha1.SimCLRRun{Spec: v1alpha1.SimCLRRunSpec{
 					Dataset:     v1alpha1.DatasetSpec{Name: "cifar-10", ImageSize: &tc.size},
-					Encoder:     v1alpha1.EncoderSpec{Depth: tc.depth, WidthMultiplier: tc.width},
+					Encoder:     v1alpha1.EncoderSpec{Depth: tc.depth, WidthMultiplier: tc.width, SelectiveKernel: tc.kernels},
 					BatchSize:   tc.images,
 					Pretraining: v1alpha1.PretrainingSpec{Precision: precision},
 					KNN:         v1alpha1.KNNSpec{Mode: v1alpha1.Disabled}, LinearEvaluation: v1alpha1.LinearEvaluationSpec{Mode: v1alpha1.Disabled},

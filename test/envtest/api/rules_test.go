@@ -113,6 +113,8 @@ var trainingRules = map[string]rule{
 	"kernel of few pixels": {in(`dataset: {imageSize: 8}, augmentations: {gaussianBlur: {mode: Enabled, kernelSize: 3}}`),
 		in(`augmentations: {gaussianBlur: {mode: Enabled, kernelSize: 1}}`), "is a single pixel; set it to Disabled, kernelSize to 3 or more"},
 	"width": {in(`encoder: {widthMultiplier: "0.0625"}`), in(`encoder: {widthMultiplier: "0.01"}`), "widthMultiplier: must be between 0.0625 and 8"},
+	"selective kernels": {in(`encoder: {depth: 50, selectiveKernel: Enabled}`), in(`encoder: {depth: 34, selectiveKernel: Enabled}`),
+		"encoder.selectiveKernel: Enabled needs bottlenecks; set encoder.depth to 50, 101, 152 or 200"},
 	"head's layers": {in(`projectionHead: {layers: 3}`), in(`projectionHead: {type: Linear, layers: 2}`),
 		"projectionHead.layers: is only for type NonLinear; remove it"},
 	"head's dimension": {in(`projectionHead: {type: Linear, dimension: 64}`), in(`projectionHead: {type: None, dimension: 64}`),

@@ -155,7 +155,7 @@ func (l *lowering) node(n *gorgonia.Node) error {
 	}
 	nodes := engine.Operands(l.g, n)
 	if op.IsSum(n) {
-		l.elementwise(n, op.Add{}, nodes)
+		l.sum(n, nodes)
 		return nil
 	}
 	o, ok := op.Of(n)

@@ -33,6 +33,7 @@ func (l *lowering) fuse(orders []gorgonia.Nodes) {
 		for _, n := range order {
 			if op.IsSum(n) {
 				l.fuseNormGrad(n)
+				l.fuseMixGrad(n)
 			}
 			if _, ok := is[op.ReLU](n); ok {
 				l.fuseReLU(n)
@@ -69,7 +70,10 @@ func (l *lowering) fuseReLU(n *gorgonia.Node) {
 // fuseSum makes the addition of two gradients part of the ReLU's derivative that alone reads it.
 func (l *lowering) fuseSum(n *gorgonia.Node) {
 	sum := engine.Operands(l.g, n)[1]
-	if op.IsSum(sum) && len(l.users[sum]) == 1 && l.norms[sum] == nil {
+	if !op.IsSum(sum) || len(l.users[sum]) != 1 || l.norms[sum] != nil {
+		return
+	}
+	if _, _, one := l.mixAndPool(sum); !one {
 		l.skip[sum] = true
 	}
 }

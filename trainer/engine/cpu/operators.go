@@ -34,6 +34,12 @@ func (l *lowering) operator(n *gorgonia.Node, o op.Operator, nodes gorgonia.Node
 		l.pool(n, o, l.values[nodes[0]])
 	case op.MaxPool2D, op.MaxPool2DGrad:
 		l.maxPool(n, o, nodes)
+	case op.AveragePool2D, op.AveragePool2DGrad:
+		l.averagePool(n, o, l.values[nodes[0]])
+	case op.SumStreams, op.RepeatStreams, op.StreamSoftmax, op.StreamSoftmaxGrad:
+		l.streams(n, o, nodes)
+	case op.MixStreams, op.MixStreamsGradInput, op.MixStreamsGradWeight:
+		l.mix(n, o, nodes)
 	case op.Dense, op.DenseGradInput, op.DenseGradWeight, op.AddBias, op.BiasGrad:
 		l.dense(n, o, nodes)
 	case op.SoftmaxCrossEntropy, op.SoftmaxCrossEntropyGrad:

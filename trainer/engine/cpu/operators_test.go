@@ -79,6 +79,7 @@ func operatorCases() map[string]operatorCase {
 		}
 	}
 	maps.Copy(cases, poolings())
+	maps.Copy(cases, streamCases())
 	x := n(4, 5, 3, 3)
 	maps.Copy(cases, map[string]operatorCase{
 		"running":        {op.RunningStatistics{Momentum: 0.1, Count: 12}, []operand{n(2, 5), stats(5)}},

@@ -16,6 +16,12 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/op"
 )
 
+// averages of ResNet-D's shortcuts.
+var averages = map[string]op.AveragePool2D{
+	"average pool":           {Size: 2, Stride: 2, After: 1, CountZeros: true},
+	"average pool, stride 1": {Size: 2, Stride: 1, After: 1},
+}
+
 func poolings() map[string]operatorCase {
 	cases := map[string]operatorCase{}
 	for _, c := range []int{3, 8, 16, 20, 48} {
@@ -23,6 +29,11 @@ func poolings() map[string]operatorCase {
 			o := op.MaxPool2D{Size: 3, Stride: 2, Pad: 1}
 			name := fmt.Sprintf(" %d channels, %d px", c, size)
 			cases["max pool"+name] = operatorCase{o, []operand{n(3, c, size, size)}}
+			for how, a := range averages {
+				cases[how+name] = operatorCase{a, []operand{n(3, c, size, size)}}
+				out := (size+a.After-a.Size)/a.Stride + 1
+				cases[how+" dx"+name] = operatorCase{op.AveragePool2DGrad{AveragePool2D: a, H: size, W: size}, []operand{n(3, c, out, out)}}
+			}
 			cases["max pool dx"+name] = operatorCase{op.MaxPool2DGrad(o), []operand{n(3, c, size, size), n(3, c, (size+1)/2, (size+1)/2)}}
 		}
 	}
@@ -59,6 +70,10 @@ func TestPoolingOfBlockedActivations(t *testing.T) {
 		}{
 			"max pool":    {op.MaxPool2D{Size: 3, Stride: 2, Pad: 1}, nil},
 			"max pool dx": {op.MaxPool2DGrad{Size: 3, Stride: 2, Pad: 1}, [][]int{{3, channels, 4, 4}}},
+			"halves":      {averages["average pool"], nil},
+			"smooths":     {averages["average pool, stride 1"], nil},
+			"halves dx":   {op.AveragePool2DGrad{AveragePool2D: averages["average pool"], H: 13, W: 14}, nil},
+			"smooths dx":  {op.AveragePool2DGrad{AveragePool2D: averages["average pool, stride 1"], H: 7, W: 7}, nil},
 		} {
 			t.Run(fmt.Sprintf("%s, %d channels", name, channels), func(t *testing.T) {
 				p, feeds := behindConv(t, channels, 7, tc.o, tc.others...)

@@ -61,12 +61,15 @@ void channel_backward(layout l, const void *x, gradient dy, const float *a, cons
 void channel_affine(layout l, const void *x, const float *scale, const float *shift, const void *r, int relu, void *y);
 void pool(layout l, const void *x, float *y);
 void pool_grad(layout l, const float *dy, void *dx);
-// windows of size × size values, of an image of h × w values whose border is padded
+// windows of size × size values, of an image of h × w values with so many rows and columns of padding before and after
 typedef struct {
-  int h, w, size, stride, pad;
+  int h, w, size, stride, before, after;
 } pooling;
 void max_pool(layout l, pooling o, const void *x, void *y);
 void max_pool_grad(layout l, pooling o, const void *x, const void *dy, void *dx);
+// means; padding counts as zeros, or not at all. l is the image's layout
+void average_pool(layout l, pooling o, int count_zeros, const void *x, void *y);
+void average_pool_grad(layout l, pooling o, int count_zeros, const void *dy, void *dx);
 void relayout(layout from, int to_block, int to_half, const void *x, void *y);
 
 // elementwise
@@ -81,6 +84,17 @@ void combine(long n, float a, const float *x1, float b, const float *x2, float c
 // Σw² and Σ(g + decay·w)²
 void norms(long n, const float *w, const float *g, float decay, double *out);
 void add_bias(long n, long o, const float *x, const float *b, float *y);
+
+// two streams of c channels each, one after the other
+void sum_streams(long n, long c, const float *x, float *y);
+void repeat_streams(long n, long c, const float *x, float *y);
+void stream_softmax(long n, long c, const float *x, float *y);
+void stream_softmax_grad(long n, long c, const float *y, const float *dy, float *dx);
+// l is one stream's layout, x and dx have both, a and da a value for each of their channels
+void mix_streams(layout l, const void *x, const float *a, void *y);
+// dx = a·dy + more/(H·W); more has a value for each channel too, or is null
+void mix_streams_grad_input(layout l, const float *a, const float *more, const void *dy, void *dx);
+void mix_streams_grad_weight(layout l, const void *x, const void *dy, float *da);
 
 // NT-Xent of z: the loss, the contrastive accuracy in [0, 1], and, where dz is not null, dloss times the gradient. u is
 // scratch of rows·d, block of block_rows·rows floats.

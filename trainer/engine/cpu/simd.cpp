@@ -14,6 +14,7 @@ namespace baseline {
 #include "contrastive.h"
 #include "elementwise.h"
 #include "pool.h"
+#include "streams.h"
 } // namespace baseline
 
 #pragma GCC push_options
@@ -23,6 +24,7 @@ namespace avx2 {
 #include "contrastive.h"
 #include "elementwise.h"
 #include "pool.h"
+#include "streams.h"
 } // namespace avx2
 #pragma GCC pop_options
 
@@ -33,6 +35,7 @@ namespace avx512 {
 #include "contrastive.h"
 #include "elementwise.h"
 #include "pool.h"
+#include "streams.h"
 } // namespace avx512
 #pragma GCC pop_options
 
@@ -70,6 +73,15 @@ DISPATCH(pool, (layout l, const void *x, float *y), (l, x, y))
 DISPATCH(pool_grad, (layout l, const float *dy, void *dx), (l, dy, dx))
 DISPATCH(max_pool, (layout l, pooling o, const void *x, void *y), (l, o, x, y))
 DISPATCH(max_pool_grad, (layout l, pooling o, const void *x, const void *dy, void *dx), (l, o, x, dy, dx))
+DISPATCH(average_pool, (layout l, pooling o, int count_zeros, const void *x, void *y), (l, o, count_zeros, x, y))
+DISPATCH(average_pool_grad, (layout l, pooling o, int count_zeros, const void *dy, void *dx), (l, o, count_zeros, dy, dx))
+DISPATCH(sum_streams, (long n, long c, const float *x, float *y), (n, c, x, y))
+DISPATCH(repeat_streams, (long n, long c, const float *x, float *y), (n, c, x, y))
+DISPATCH(stream_softmax, (long n, long c, const float *x, float *y), (n, c, x, y))
+DISPATCH(stream_softmax_grad, (long n, long c, const float *y, const float *dy, float *dx), (n, c, y, dy, dx))
+DISPATCH(mix_streams, (layout l, const void *x, const float *a, void *y), (l, x, a, y))
+DISPATCH(mix_streams_grad_input, (layout l, const float *a, const float *more, const void *dy, void *dx), (l, a, more, dy, dx))
+DISPATCH(mix_streams_grad_weight, (layout l, const void *x, const void *dy, float *da), (l, x, dy, da))
 DISPATCH(relayout, (layout l, int to, int to_half, const void *x, void *y), (l, to, to_half, x, y))
 
 extern "C" {

@@ -26,6 +26,12 @@ func evaluatorOf(o op.Operator) (evaluator, error) {
 		return maxPool(o), nil
 	case op.MaxPool2DGrad:
 		return maxPoolGrad(o), nil
+	case op.AveragePool2D, op.AveragePool2DGrad:
+		return averagePool(o), nil
+	case op.SumStreams, op.RepeatStreams, op.StreamSoftmax, op.StreamSoftmaxGrad:
+		return streams(o), nil
+	case op.MixStreams, op.MixStreamsGradInput, op.MixStreamsGradWeight:
+		return mixing(o), nil
 	case op.NTXent, op.NTXentGrad, op.ContrastiveAccuracy, op.SoftmaxCrossEntropy, op.SoftmaxCrossEntropyGrad:
 		return loss(o), nil
 	case op.LARSVelocity, op.ApplyVelocity, op.NesterovVelocity, op.NesterovUpdate, op.SGDUpdate:

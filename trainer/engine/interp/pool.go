@@ -67,3 +67,29 @@ func maxPoolGrad(o op.MaxPool2DGrad) evaluator {
 		return out
 	}
 }
+
+// mean visits the values of x that y's value i is the mean of, with what they are divided by.
+func mean(o op.AveragePool2D, x, y []int, i int, f func(at int, divisor float64)) {
+	w, divisor := window{o.Size, o.Stride, 0}, o.Size*o.Size
+	if !o.CountZeros {
+		divisor = 0
+		w.values(x, y, i, func(int) { divisor++ })
+	}
+	w.values(x, y, i, func(at int) { f(at, float64(divisor)) })
+}
+
+func averagePool(o op.Operator) evaluator {
+	return func(out Array, in []Array) Array {
+		switch o := o.(type) {
+		case op.AveragePool2D:
+			for i := range out.V {
+				mean(o, in[0].Shape, out.Shape, i, func(at int, divisor float64) { out.V[i] += in[0].V[at] / divisor })
+			}
+		case op.AveragePool2DGrad:
+			for i, dy := range in[0].V {
+				mean(o.AveragePool2D, out.Shape, in[0].Shape, i, func(at int, divisor float64) { out.V[at] += dy / divisor })
+			}
+		}
+		return out
+	}
+}

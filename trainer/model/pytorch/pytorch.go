@@ -26,6 +26,7 @@ type Case struct {
 	HeadLayers, Dimension                  int
 	Width                                  float64
 	Stem, Shortcut, Activation             string
+	SelectiveKernel                        v1alpha1.Mode
 	OutputShift                            bool
 	Temperature, LearningRate, WeightDecay float64
 
@@ -56,7 +57,7 @@ func Cases() ([]Case, error) {
 // Model is the network's architecture.
 func (c Case) Model() model.Config {
 	m := model.Config{
-		Depth: c.Depth, Width: c.Width, Stem: c.Stem, Shortcut: c.Shortcut, Initialization: "PyTorch", ImageSize: c.ImageSize,
+		Depth: c.Depth, Width: c.Width, Stem: c.Stem, Shortcut: c.Shortcut, SelectiveKernel: c.SelectiveKernel, Initialization: "PyTorch", ImageSize: c.ImageSize,
 		Head: v1alpha1.HeadNonLinear, HeadLayers: c.HeadLayers, Dimension: c.Dimension, OutputShift: c.OutputShift, Smooth: c.Activation == "Softplus",
 	}
 	switch c.HeadLayers {

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import nn
-from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1
+from torchvision.models.resnet import BasicBlock, Bottleneck, conv1x1, conv3x3
 
 BLOCKS = {18: (BasicBlock, [2, 2, 2, 2]), 50: (Bottleneck, [3, 4, 6, 3])}
 PLACES = 16  # values of a tensor that are written down
@@ -50,14 +50,55 @@ def summary(v, name):
     )
 
 
+class AveragePool(nn.Module):
+    """2×2, with what comes after the border as google-research/simclr's resnet.py has it: of stride 2 it pads with zeros
+    itself, of stride 1 TensorFlow does (SAME), which leaves them out of the mean."""
+
+    def __init__(self, stride):
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x):
+        def mean(v):
+            return F.avg_pool2d(F.pad(v, (0, 1, 0, 1)), 2, self.stride)
+
+        return mean(x) if self.stride == 2 else mean(x) / mean(torch.ones_like(x))
+
+
+class SelectiveBottleneck(Bottleneck):
+    """A bottleneck whose 3×3 convolution is google-research/simclr's SK_Conv2D, with sk_ratio 0.0625."""
+
+    def __init__(self, inplanes, planes, stride=1, downsample=None, *rest, **more):
+        super().__init__(inplanes, planes, stride, downsample, *rest, **more)
+        kept = max(int(planes * 0.0625), 32)
+        self.conv2, self.bn2 = conv3x3(planes, 2 * planes, stride), nn.BatchNorm2d(2 * planes)
+        self.attn = nn.ModuleDict(dict(fc_reduce=conv1x1(planes, kept), bn=nn.BatchNorm2d(kept), fc_select=conv1x1(kept, 2 * planes)))
+        if downsample is not None:
+            self.downsample = nn.Sequential(AveragePool(stride), conv1x1(inplanes, 4 * planes), nn.BatchNorm2d(4 * planes))
+
+    def forward(self, x):
+        y = self.relu(self.bn1(self.conv1(x)))
+        streams = torch.stack(self.relu(self.bn2(self.conv2(y))).chunk(2, 1))
+        mixing = self.attn["fc_reduce"](streams.sum(0).mean((2, 3), keepdim=True))
+        mixing = self.attn["fc_select"](self.relu(self.attn["bn"](mixing)))
+        y = (streams * torch.stack(mixing.chunk(2, 1)).softmax(0)).sum(0)
+        return self.relu(self.bn3(self.conv3(y)) + (x if self.downsample is None else self.downsample(x)))
+
+
 class Encoder(torchvision.models.ResNet):
     """torchvision's ResNet with a multiple of its channels, and where wanted a stem for small images (the paper's B.9)."""
 
     def __init__(self, case):
         self.width = case["width"]
-        super().__init__(*BLOCKS[case["depth"]])
+        block, counts = BLOCKS[case["depth"]]
+        selective = case["selectiveKernel"] == "Enabled"
+        super().__init__(SelectiveBottleneck if selective else block, counts)
         stem = self.channels(64)
         self.conv1, self.bn1, self.fc = nn.Conv2d(3, stem, 7, 2, 3, bias=False), nn.BatchNorm2d(stem), nn.Identity()
+        if selective:  # ResNet-D's
+            half = self.channels(32)
+            first = [conv3x3(3, half, 2), nn.BatchNorm2d(half), nn.ReLU(), conv3x3(half, half), nn.BatchNorm2d(half), nn.ReLU()]
+            self.conv1 = nn.Sequential(*first, conv3x3(half, stem))
         if case["stem"] == "CIFAR":
             self.conv1, self.maxpool = nn.Conv2d(3, stem, 3, 1, 1, bias=False), nn.Identity()
         if case["shortcut"] == "GoogleResearch":  # its resnet.py projects in the first block of every group
@@ -161,7 +202,7 @@ def computed(case):
 
 
 BASE = dict(
-    name="softplus", depth=18, width=1 / 8, stem="CIFAR", shortcut="Torchvision", activation="Softplus", imageSize=16, images=8,
+    name="softplus", depth=18, width=1 / 8, stem="CIFAR", shortcut="Torchvision", selectiveKernel="Disabled", activation="Softplus", imageSize=16, images=8,
     headLayers=2, dimension=16, outputShift=True, temperature=0.5, learningRate=0.3, weightDecay=0.01,
 )  # fmt: skip
 CASES = [
@@ -171,6 +212,7 @@ CASES = [
     BASE | dict(name="linear head", headLayers=1),
     BASE | dict(name="no head", headLayers=0, dimension=64),
     BASE | dict(name="bottlenecks, ImageNet stem, three layers in the head", depth=50, width=1 / 16, stem="ImageNet", imageSize=64, headLayers=3),
+    BASE | dict(name="SimCLRv2", depth=50, width=1 / 16, stem="ImageNet", selectiveKernel="Enabled", imageSize=40, headLayers=3, outputShift=False),
 ]
 
 if __name__ == "__main__":

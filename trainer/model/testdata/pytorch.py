@@ -19,10 +19,12 @@ sys.path.insert(0, str(here / "../../export"))
 from encoder import Encoder  # noqa: E402 what a run writes beside its encoder
 
 CASES = {
-    "ResNet-18, CIFAR stem": (18, "0.0625", "CIFAR", "GoogleResearch", 16),
-    "ResNet-34, ImageNet stem": (34, "0.0625", "ImageNet", "Torchvision", 40),
-    "ResNet-50, ImageNet stem": (50, "0.0625", "ImageNet", "Torchvision", 40),
-    "ResNet-50, CIFAR stem": (50, "0.0625", "CIFAR", "Torchvision", 16),
+    "ResNet-18, CIFAR stem": (18, "0.0625", "CIFAR", "GoogleResearch", "Disabled", 16),
+    "ResNet-34, ImageNet stem": (34, "0.0625", "ImageNet", "Torchvision", "Disabled", 40),
+    "ResNet-50, ImageNet stem": (50, "0.0625", "ImageNet", "Torchvision", "Disabled", 40),
+    "ResNet-50, CIFAR stem": (50, "0.0625", "CIFAR", "Torchvision", "Disabled", 16),
+    "ResNet-50 SK, ImageNet stem": (50, "0.0625", "ImageNet", "Torchvision", "Enabled", 40),
+    "ResNet-50 SK, CIFAR stem": (50, "0.0625", "CIFAR", "GoogleResearch", "Enabled", 14),
 }
 IMAGES = 6
 
@@ -47,8 +49,8 @@ def value(name, shape):
     return v / 4 if name.endswith((".bias", "_mean")) else 1 + v / 4
 
 
-def case(depth, width, stem, shortcut, size):
-    net = Encoder(depth, width, stem, shortcut)
+def case(depth, width, stem, shortcut, selective, size):
+    net = Encoder(depth, width, stem, shortcut, selective)
     state = {n: t if n.endswith("tracked") else value(n, tuple(t.shape)) for n, t in net.state_dict().items()}
     net.load_state_dict(state)
     x = 0.5 + pattern("images", (IMAGES, 3, size, size)) / 2
@@ -56,7 +58,7 @@ def case(depth, width, stem, shortcut, size):
     h = net.train()(x)
     (h * pattern("dh", tuple(h.shape))).sum().backward()
     return {
-        "depth": depth, "width": width, "stem": stem, "shortcut": shortcut, "imageSize": size,
+        "depth": depth, "width": width, "stem": stem, "shortcut": shortcut, "selectiveKernel": selective, "imageSize": size,
         # of the first image; in training mode it depends on all
         "inference": inference[0].tolist(), "training": h[0].tolist(),
         # of each parameter's gradient the inner product with a pattern
