@@ -2,13 +2,15 @@ package v1alpha1
 
 // DatasetFormat is how a dataset's files are laid out.
 //
-// +kubebuilder:validation:Enum=ImageFolder;CIFAR;IDX;Images
+// +kubebuilder:validation:Enum=ImageFolder;WebDataset;CIFAR;IDX;Images
 type DatasetFormat string
 
 // The formats that the trainer reads.
 const (
 	// FormatImageFolder is train/<class>/<file> and test/<class>/<file> (or val/), JPEG or PNG.
 	FormatImageFolder DatasetFormat = "ImageFolder"
+	// FormatWebDataset is tar shards of samples, of consecutive KEY.jpg and KEY.cls.
+	FormatWebDataset DatasetFormat = "WebDataset"
 	// FormatCIFAR is the binary version of CIFAR-10: data_batch_*.bin and test_batch.bin.
 	FormatCIFAR DatasetFormat = "CIFAR"
 	// FormatIDX is MNIST's: {train,t10k}-{images-idx3,labels-idx1}-ubyte, plain or .gz.
@@ -31,7 +33,7 @@ const (
 // DatasetSpec is where images come from: a known name, or a URI and its format.
 //
 // +kubebuilder:validation:XValidation:rule="has(self.name) != has(self.uri)",message="dataset: set exactly one of name and uri"
-// +kubebuilder:validation:XValidation:rule="!has(self.uri) || has(self.format)",message="dataset.format: is needed with uri; set ImageFolder, CIFAR, IDX or Images"
+// +kubebuilder:validation:XValidation:rule="!has(self.uri) || has(self.format)",message="dataset.format: is needed with uri; set ImageFolder, WebDataset, CIFAR, IDX or Images"
 // +kubebuilder:validation:XValidation:rule="!has(self.format) || has(self.uri)",message="dataset.format: is only for uri; remove it"
 // +kubebuilder:validation:XValidation:rule="!has(self.limit) || !has(self.name) || self.limit <= (self.name == 'cifar-10' ? 50000 : 60000)",message="dataset.limit: fashion-mnist has 60000 training images and cifar-10 50000; set it to at most that"
 type DatasetSpec struct {
@@ -51,7 +53,9 @@ type DatasetSpec struct {
 	URI string `json:"uri,omitempty"`
 
 	// format is how the files at uri are laid out. ImageFolder: train/CLASS/FILE and test/CLASS/FILE
-	// (or val/), JPEG or PNG. CIFAR: the binary version of CIFAR-10. IDX: MNIST's files, plain or .gz.
+	// (or val/), JPEG or PNG. WebDataset: tar shards train-….tar and test-….tar (or val-), or in folders of these
+	// names, of samples KEY.jpg, .jpeg or .png with KEY.cls, or a field label in KEY.json, as label; the uri may end with
+	// a pattern of their names, {train-{000000..000146},val-{000000..000005}}.tar. CIFAR: the binary version of CIFAR-10. IDX: MNIST's files, plain or .gz.
 	// Images: JPEG or PNG files without labels. Default: none; it is needed with uri.
 	// +optional
 	Format DatasetFormat `json:"format,omitempty"`

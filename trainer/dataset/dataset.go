@@ -1,5 +1,5 @@
 // Package dataset is the trainer's images: where they come from (known datasets over HTTP, a directory),
-// how they are stored (IDX, CIFAR binary, ImageFolder, a flat folder), which of their labels are used, and
+// how they are stored (IDX, CIFAR binary, ImageFolder, WebDataset, a flat folder), which of their labels are used, and
 // in which order they are trained on.
 //
 // Images are what Pillow's convert("RGB") makes of them: grey becomes three equal channels, transparency is dropped
@@ -45,10 +45,14 @@ type Set struct {
 	image   func(i int) (Image, error)
 	from    source   // of the files
 	files   []string // nil for formats whose images have no names
+	keyed   bool     // files are keys, without the ending of an image
 	labels  []int
 	classes []string
 
 	skipped []Skipped
+	single  func(i int) (Image, error) // reads image i by itself, where image reads what is beside it too; else nil
+	runs    []run                      // of images that are stored together; nil: each is a file
+
 	without []string // files that were skipped, as they would be in files
 	total   int      // files looked at
 }
@@ -108,6 +112,11 @@ type subset struct {
 	indices []int
 }
 
-func (s subset) Len() int                   { return len(s.indices) }
-func (s subset) Image(i int) (Image, error) { return s.Dataset.Image(s.indices[i]) }
-func (s subset) Label(i int) int            { return s.Dataset.Label(s.indices[i]) }
+func (s subset) Len() int { return len(s.indices) }
+func (s subset) Image(i int) (Image, error) {
+	if set, ok := s.Dataset.(*Set); ok && set.single != nil { // what is beside it is hardly used
+		return set.single(s.indices[i])
+	}
+	return s.Dataset.Image(s.indices[i])
+}
+func (s subset) Label(i int) int { return s.Dataset.Label(s.indices[i]) }

@@ -109,15 +109,11 @@ func subfolders(ctx context.Context, from source, folder, field string) ([]strin
 		if strings.HasPrefix(e.Name(), ".") || e.Name() == "lost+found" {
 			continue
 		}
-		isDir := e.IsDir()
-		if e.Type()&fs.ModeSymlink != 0 {
-			info, err := from.stat(ctx, path.Join(folder, e.Name()))
-			if accessError(err) != nil {
-				return nil, accessError(err) // or an outage would make a class disappear
-			}
-			isDir = err == nil && info.IsDir()
+		is, err := isFolder(ctx, from, folder, e)
+		if err != nil {
+			return nil, err
 		}
-		if isDir {
+		if is {
 			names = append(names, e.Name())
 		}
 	}
@@ -125,6 +121,18 @@ func subfolders(ctx context.Context, from source, folder, field string) ([]strin
 		return nil, contract.UserErrorf("EmptyFolder", "%s has no folder of a class; put images into %s, or set %s.format to Images", from.path(folder), from.path(path.Join(folder, "<class>")), field)
 	}
 	return names, nil
+}
+
+// isFolder also follows a link.
+func isFolder(ctx context.Context, from source, folder string, e fs.DirEntry) (bool, error) {
+	if e.Type()&fs.ModeSymlink == 0 {
+		return e.IsDir(), nil
+	}
+	info, err := from.stat(ctx, path.Join(folder, e.Name()))
+	if accessError(err) != nil {
+		return false, accessError(err) // or an outage would make a class disappear
+	}
+	return err == nil && info.IsDir(), nil
 }
 
 // imageFiles of a folder by name's ending, sorted.

@@ -109,6 +109,11 @@ func (l *Loader) Batches() int {
 // order of the images of an epoch.
 func (l *Loader) order(epoch int) []int {
 	n := l.c.Data.Len()
+	if d, ok := l.c.Data.(interface {
+		Order(seed, epoch uint64) []int
+	}); ok && !l.c.Sequential {
+		return d.Order(l.c.Seed, uint64(epoch))
+	}
 	if !l.c.Sequential {
 		return Shuffled(n, l.c.Seed, uint64(epoch))
 	}

@@ -41,6 +41,8 @@ type Options struct {
 	Cache string
 	// ClaimsDir is the directory of pvc:// URIs: pvc://CLAIM/PATH is <ClaimsDir>/CLAIM/PATH. Empty: contract.DataDir.
 	ClaimsDir string
+	// Classes of the training split, which those of a test split's shards must be among; nil: they are not known.
+	Classes []string
 	// MemoryBytes of images are kept; larger sets of files are decoded at each access, and a larger set of
 	// one file, IDX or CIFAR, is a user error. 0: 2 GiB.
 	MemoryBytes int64
@@ -85,6 +87,10 @@ func Open(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (*Set, erro
 		o.Field = datasetField
 	}
 	o.Workers = max(o.Workers, 1)
+	pattern := ""
+	if spec.Format == v1alpha1.FormatWebDataset && o.Directory == "" {
+		spec.URI, pattern = cutPattern(spec.URI)
+	}
 	from, format, classes, err := locate(ctx, spec, o)
 	if err != nil {
 		return nil, err
@@ -103,8 +109,10 @@ func Open(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (*Set, erro
 		s, err = openFolder(ctx, from, limit, o)
 	case v1alpha1.FormatImages:
 		s, err = openImages(ctx, from, limit, o)
+	case v1alpha1.FormatWebDataset:
+		s, err = openWebDataset(ctx, from, pattern, limit, spec.Labels != v1alpha1.LabelsNone, o)
 	default:
-		err = contract.UserErrorf("UnknownFormat", "%s.format %q is not known; set it to ImageFolder, CIFAR, IDX or Images", o.Field, format)
+		err = contract.UserErrorf("UnknownFormat", "%s.format %q is not known; set it to ImageFolder, WebDataset, CIFAR, IDX or Images", o.Field, format)
 	}
 	if err != nil {
 		return nil, err

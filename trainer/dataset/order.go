@@ -10,6 +10,7 @@ import (
 const (
 	forShuffle = 0x5348554646 // any numbers
 	forLabels  = 0x4c4142454c
+	forShards  = 0x534841524453
 )
 
 // Source is the random source of one purpose: equal keys give equal numbers, on every platform and in any

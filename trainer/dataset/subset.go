@@ -58,7 +58,7 @@ func (s *Set) find(names []string, where string) (map[int]bool, error) {
 	chosen := map[int]bool{}
 	var unknown, several []string
 	for _, name := range names {
-		switch i, ok := images[name]; {
+		switch i, ok := images[s.named(name)]; {
 		case !ok:
 			unknown = append(unknown, name)
 		case i == severalImages:
@@ -76,17 +76,33 @@ func (s *Set) find(names []string, where string) (map[int]bool, error) {
 	return chosen, nil
 }
 
-// byName are the images by file and by class/file.
+// named is how a list's name is among byName's: without an image's ending, where there are keys.
+func (s *Set) named(name string) string {
+	if !s.keyed {
+		return name
+	}
+	switch ending := path.Ext(name); strings.ToLower(ending) {
+	case ".jpg", ".jpeg", ".png":
+		return strings.TrimSuffix(name, ending)
+	}
+	return name
+}
+
+// byName are the images by file, by class/file and, where they have one, by key.
 func (s *Set) byName() map[string]int {
 	images := make(map[string]int, 2*len(s.files))
 	add := func(file string, i int) {
 		class, base := path.Base(path.Dir(file)), path.Base(file)
-		if _, taken := images[base]; taken {
-			images[base] = severalImages
-		} else {
-			images[base] = i
+		for _, name := range []string{base, path.Join(class, base)} {
+			if j, taken := images[name]; taken && j != i {
+				images[name] = severalImages
+			} else {
+				images[name] = i
+			}
 		}
-		images[class+"/"+base] = i
+		if s.keyed {
+			images[file] = i
+		}
 	}
 	for i, file := range s.files {
 		add(file, i)

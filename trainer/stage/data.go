@@ -60,7 +60,7 @@ func openData(ctx context.Context, s *v1alpha1.SimCLRRunSpec, from Sources, work
 	if err := dataset.CheckLabels(d.evalTrain, o.Field); err != nil {
 		return nil, err
 	}
-	o.Split = dataset.Test
+	o.Split, o.Classes = dataset.Test, d.evalTrain.Classes()
 	if d.evalTest, err = dataset.Open(ctx, labelled, o); err != nil {
 		return nil, stopped(ctx, err)
 	}
