@@ -138,58 +138,68 @@ template <class V> static inline void output_tile(const grid &g, const vec *m, i
   }
 }
 
+// G of three values
+static inline void transform_filter(const vec *w, int from, vec *u, int step) {
+  const vec a = w[0], b = w[from], c = w[2 * from], even = a + c, wide = a / 24 + c / 6;
+  u[0] = a / 4;
+  u[step] = -(even + b) / 6;
+  u[2 * step] = -(even - b) / 6;
+  u[3 * step] = wide + b / 12;
+  u[4 * step] = wide - b / 12;
+  u[5 * step] = c;
+}
+
+// Gᵀ of six values
+static inline void transform_sums(const vec *u, int from, vec *w, int step) {
+  const vec a = u[from] + u[2 * from], b = u[2 * from] - u[from], d = u[3 * from] + u[4 * from], e = u[3 * from] - u[4 * from];
+  w[0] = u[0] / 4 - a / 6 + d / 24;
+  w[step] = b / 6 + e / 12;
+  w[2 * step] = -a / 6 + d / 6 + u[5 * from];
+}
+
+// Where the values of 16 neighbouring channels lie that are so many floats apart.
+static inline __m512i lanes(int stride) {
+  const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  return _mm512_mullo_epi32(lane, _mm512_set1_epi32(stride));
+}
+
 // G w Gᵀ of all pairs of channels, as [point][block of o][c][16 of o]; turned: of the convolution that is the
 // gradient by x, whose channels are exchanged
 void transform_weights(const conv_shape &s, const float *w, bool turned, float *u) {
-  const int in = turned ? s.o : s.c, out = turned ? s.c : s.o;
-#pragma omp parallel for schedule(static)
-  for (int o = 0; o < out; o++)
+  const int in = turned ? s.o : s.c, blocks = (turned ? s.c : s.o) / LANES;
+  const long step = (long)blocks * in;
+#pragma omp parallel for collapse(2) schedule(static)
+  for (int o = 0; o < blocks; o++)
     for (int c = 0; c < in; c++) {
-      const float *k = turned ? w + ((long)c * s.c + o) * 9 : w + ((long)o * s.c + c) * 9;
-      float half[18];
-      const auto row = [](float a, float b, float c, float *to, int step) {
-        to[0] = a / 4;
-        to[step] = -(a + b + c) / 6;
-        to[2 * step] = -(a - b + c) / 6;
-        to[3 * step] = a / 24 + b / 12 + c / 6;
-        to[4 * step] = a / 24 - b / 12 + c / 6;
-        to[5 * step] = c;
-      };
-      for (int j = 0; j < 3; j++) {
-        const float *q = turned ? k + 8 - j : k + j;
-        const int d = turned ? -3 : 3;
-        row(q[0], q[d], q[2 * d], half + j, 3);
-      }
+      const float *k = turned ? w + ((long)c * s.c + o * LANES) * 9 : w + ((long)o * LANES * s.c + c) * 9;
+      const __m512i at = lanes(turned ? 9 : 9 * s.c);
+      vec weights[9], half[18];
+      for (int i = 0; i < 9; i++) weights[turned ? 8 - i : i] = (vec)_mm512_i32gather_ps(at, k + i, sizeof(float));
+      for (int j = 0; j < 3; j++) transform_filter(weights + j, 3, half + j, 3);
       for (int i = 0; i < 6; i++) {
-        float points[6];
-        row(half[3 * i], half[3 * i + 1], half[3 * i + 2], points, 1);
-        for (int j = 0; j < 6; j++) u[(((long)(6 * i + j) * (out / LANES) + o / LANES) * in + c) * LANES + o % LANES] = points[j];
+        vec points[6];
+        transform_filter(half + 3 * i, 1, points, 1);
+        for (int j = 0; j < 6; j++) ((vec *)u)[(6 * i + j) * step + (long)o * in + c] = points[j];
       }
     }
 }
 
 // dw = Gᵀ du G of all pairs of channels; du is summed over the threads' parts, in their order
 void gather_weights(const conv_shape &s, const float *du, int parts, float *dw) {
-  const long size = (long)POINTS * s.c * s.o;
-#pragma omp parallel for schedule(static)
-  for (int o = 0; o < s.o; o++)
+  const int blocks = s.o / LANES;
+  const long step = (long)blocks * s.c;
+#pragma omp parallel for collapse(2) schedule(static)
+  for (int o = 0; o < blocks; o++)
     for (int c = 0; c < s.c; c++) {
-      float half[18];
-      const auto column = [](const float *u, int step, float *to, int to_step) {
-        const float a = u[step] + u[2 * step], b = u[2 * step] - u[step], d = u[3 * step] + u[4 * step], e = u[3 * step] - u[4 * step];
-        to[0] = u[0] / 4 - a / 6 + d / 24;
-        to[to_step] = b / 6 + e / 12;
-        to[2 * to_step] = -a / 6 + d / 6 + u[5 * step];
-      };
-      float points[POINTS];
+      const vec *sums = (const vec *)du + (long)o * s.c + c;
+      vec points[POINTS], half[18], weights[9];
       for (int i = 0; i < POINTS; i++) {
-        const long at = (((long)i * (s.o / LANES) + o / LANES) * s.c + c) * LANES + o % LANES;
-        float sum = 0;
-        for (int p = 0; p < parts; p++) sum += du[p * size + at];
-        points[i] = sum;
+        points[i] = vec{};
+        for (int p = 0; p < parts; p++) points[i] += sums[(p * POINTS + i) * step];
       }
-      for (int j = 0; j < 6; j++) column(points + j, 6, half + j, 6);
-      for (int i = 0; i < 3; i++) column(half + 6 * i, 1, dw + ((long)o * s.c + c) * 9 + 3 * i, 1);
+      for (int j = 0; j < 6; j++) transform_sums(points + j, 6, half + j, 6);
+      for (int i = 0; i < 3; i++) transform_sums(half + 6 * i, 1, weights + 3 * i, 1);
+      for (int i = 0; i < 9; i++) _mm512_i32scatter_ps(dw + ((long)o * LANES * s.c + c) * 9 + i, lanes(9 * s.c), (__m512)weights[i], sizeof(float));
     }
 }
 
