@@ -141,6 +141,16 @@ test-e2e: build ## Run the tests on a real node (root on Debian 12; removes the 
 test-slow: build ## Run the slow tests: the yardstick run's accuracies.
 	go test -tags slow -count 1 -timeout 60m ./test/slow
 
+FUZZ ?= 1000000x
+.PHONY: fuzz
+fuzz: deps ## Fuzz everything that reads what others wrote (hours): FUZZ=1000000x, or a time such as 60s.
+	@grep -rlE '^func Fuzz' --include=*_test.go . | sort | while read -r file; do \
+	  for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9]+)\(.*/\1/p' $$file); do \
+	    echo "== $$target"; \
+	    go test ./$$(dirname $$file) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) -timeout 0 || exit 1; \
+	  done; \
+	done
+
 .PHONY: results
 results: build ## The tables of docs/results.md (an hour): SEEDS=3, DATA=CIFAR-10 as JPEG files (train/, test/).
 	@hack/deps.sh dataset-fashion-mnist
