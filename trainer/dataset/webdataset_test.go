@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"image/color"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -162,6 +163,29 @@ func TestWebDatasetLabels(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The uri's pattern chooses among the shards, and need not be of any folder's all.
+func TestShardsOfAPattern(t *testing.T) {
+	dir := sharded(t, 2, 2, 2)
+	spec := v1alpha1.DatasetSpec{URI: "pvc://claim/x/train-{001..002}.tar", Format: v1alpha1.FormatWebDataset, Labels: v1alpha1.LabelsFromFormat}
+	claims := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(claims, "claim"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(dir, filepath.Join(claims, "claim", "x")); err != nil {
+		t.Fatal(err)
+	}
+	s, err := Open(t.Context(), spec, Options{ClaimsDir: claims})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"n0002", "n0003", "n0004", "n0005"}, s.files); diff != "" {
+		t.Error(diff)
+	}
+	spec.URI = "pvc://claim/x/train-{001..003}.tar"
+	_, err = Open(t.Context(), spec, Options{ClaimsDir: claims})
+	wantUserError(t, err, "train-003.tar", "put the shard there")
 }
 
 func TestBadShards(t *testing.T) {

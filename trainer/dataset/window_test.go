@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -51,8 +52,8 @@ func TestOrderOfWindows(t *testing.T) {
 		t.Error(diff)
 	}
 	want := batchesOf(t, s, 0, 0, 1)
-	if len(want) != 45 {
-		t.Fatalf("%d batches", len(want))
+	if first := fmt.Sprint(0, 0, s.Order(5, 0)[:4]); len(want) != 45 || !strings.HasPrefix(want[0], first) {
+		t.Fatalf("%d batches, the first is %.30s; want %s", len(want), want[0], first)
 	}
 	for _, at := range []int{0, 7, 15, 31, 44} { // resumed from every one
 		again := mustOpen(t, dir, v1alpha1.FormatWebDataset, 0, Options{MemoryBytes: 1, Workers: 2})
@@ -138,6 +139,24 @@ func TestMemoryOfManyShards(t *testing.T) {
 		if n > 1+2 { // once less where an epoch begins with what the one before it ended with
 			t.Errorf("%s was read %d times at the start and in two epochs", name, n)
 		}
+	}
+}
+
+// Several workers read shards that come and go, and get what is kept in memory elsewhere.
+func TestWorkersShareShards(t *testing.T) {
+	dir := noisy(t, 8)
+	windows(t, 700_000)
+	from := &far{directory: directory(dir), opens: map[string]int{}}
+	s, err := openWebDataset(t.Context(), from, "", 0, true, Options{MemoryBytes: 3 << 20, Workers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := batchesOf(t, mustOpen(t, dir, v1alpha1.FormatWebDataset, 0, Options{}), 0, 0, 1)
+	if diff := cmp.Diff(want, batchesOf(t, s, 0, 0, 4)); diff != "" || s.single == nil {
+		t.Error(diff)
+	}
+	if n := from.opens["train-003.tar"]; n > 1+3 {
+		t.Errorf("a shard was read %d times at the start and in three epochs", n)
 	}
 }
 
