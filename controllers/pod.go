@@ -122,6 +122,8 @@ func podVolumes(s *scope) ([]corev1.Volume, []corev1.VolumeMount) {
 		{Name: "tmp", MountPath: "/tmp"},
 		{Name: "output", MountPath: contract.OutputDir},
 	}
+	secrets, at := secretVolumes(&s.config.Spec)
+	volumes, mounts = append(volumes, secrets...), append(mounts, at...)
 	for i, claim := range s.claims {
 		name := "output"
 		if claim != s.run.Status.OutputClaim {

@@ -36,6 +36,11 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(self.uri) || has(self.format)",message="dataset.format: is needed with uri; set ImageFolder, WebDataset, CIFAR, IDX or Images"
 // +kubebuilder:validation:XValidation:rule="!has(self.format) || has(self.uri)",message="dataset.format: is only for uri; remove it"
 // +kubebuilder:validation:XValidation:rule="!has(self.limit) || !has(self.name) || self.limit <= (self.name == 'cifar-10' ? 50000 : 60000)",message="dataset.limit: fashion-mnist has 60000 training images and cifar-10 50000; set it to at most that"
+// +kubebuilder:validation:XValidation:rule="!has(self.uri) || !self.uri.matches('^https?://') || !has(self.format) || !(self.format in ['ImageFolder', 'Images'])",message="dataset.format: ImageFolder and Images need a folder that can be listed, and a web server lists none; set another format, or put the files on a claim or into a bucket"
+// +kubebuilder:validation:XValidation:rule="!has(self.credentials) || (has(self.uri) && self.uri.matches('^(s3|gs)://'))",message="dataset.credentials: is only for uri s3://BUCKET/PATH and gs://BUCKET/PATH; remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.endpoint) || (has(self.uri) && self.uri.startsWith('s3://'))",message="dataset.endpoint: is only for uri s3://BUCKET/PATH; remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.region) || (has(self.uri) && self.uri.startsWith('s3://'))",message="dataset.region: is only for uri s3://BUCKET/PATH; remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.caBundle) || (has(self.uri) && self.uri.matches('^(s3|https)://'))",message="dataset.caBundle: is only for uri s3://BUCKET/PATH and https://HOST/PATH; remove it"
 type DatasetSpec struct {
 	// name is a known dataset, downloaded by the trainer over HTTP with its checksum verified:
 	// fashion-mnist (28 px, grey, 10 classes) or cifar-10 (32 px, colour, 10 classes). Default: none; set name or uri.
@@ -43,13 +48,16 @@ type DatasetSpec struct {
 	// +kubebuilder:validation:Enum=fashion-mnist;cifar-10
 	Name string `json:"name,omitempty"`
 
-	// uri is where the files are: pvc://CLAIM/PATH, a directory on a PersistentVolumeClaim of the
-	// run's namespace, mounted read-only. Default: none; set name or uri.
+	// uri is the folder of the files: pvc://CLAIM/PATH, on a PersistentVolumeClaim of the run's namespace, mounted
+	// read-only; s3://BUCKET/PATH, in a bucket of Amazon S3, or of another server of its protocol (endpoint);
+	// gs://BUCKET/PATH, of Google Cloud Storage; https://HOST/PATH (or http), on a web server, for formats whose files
+	// have known names. Of what is not on a claim, images are read over the network as they are needed where they do
+	// not fit into memory; docs/datasets.md has more. Default: none; set name or uri.
 	// +optional
 	// +kubebuilder:validation:MaxLength=512
 	// +kubebuilder:validation:MinLength=1
-	// +kubebuilder:validation:XValidation:rule="self.matches('^pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/.*)?$')",message="uri: must be pvc://CLAIM/PATH, where CLAIM is the name of a PersistentVolumeClaim"
-	// +kubebuilder:validation:XValidation:rule="!self.matches('(^|/)[.][.](/|$)')",message="uri: its path must not have a part '..'; name the directory from the claim's root"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(pvc://[a-z0-9]([-a-z0-9.]*[a-z0-9])?(/.*)?|(s3|gs)://[a-zA-Z0-9]([-._a-zA-Z0-9]*[a-zA-Z0-9])?(/[^?#]*)?|https?://[^/?#@ ]+(/[^?#]*)?)$')",message="uri: must be pvc://CLAIM/PATH, where CLAIM is the name of a PersistentVolumeClaim, s3://BUCKET/PATH, gs://BUCKET/PATH or https://HOST/PATH, without a user and a query"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('(^|/)[.][.](/|$)')",message="uri: its path must not have a part '..'; name the directory from the root of the claim, bucket or server"
 	URI string `json:"uri,omitempty"`
 
 	// format is how the files at uri are laid out. ImageFolder: train/CLASS/FILE and test/CLASS/FILE
@@ -59,6 +67,34 @@ type DatasetSpec struct {
 	// Images: JPEG or PNG files without labels. Default: none; it is needed with uri.
 	// +optional
 	Format DatasetFormat `json:"format,omitempty"`
+
+	// endpoint is the URL of a server that speaks the S3 protocol, such as https://minio.storage.svc:9000; buckets are
+	// then parts of its paths (path style). Only for uri s3://…. Default: Amazon S3.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	// +kubebuilder:validation:XValidation:rule="self.matches('^https?://[^/?#@ ]+/?$')",message="endpoint: must be https://HOST or https://HOST:PORT (or http), without a path"
+	Endpoint string `json:"endpoint,omitempty"`
+
+	// region of the bucket. Only for uri s3://…. Default: the environment's AWS_REGION, else us-east-1.
+	// +optional
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-zA-Z0-9][-_.a-zA-Z0-9]*$`
+	Region string `json:"region,omitempty"`
+
+	// credentials names a Secret of the run's namespace, whose keys are mounted as files. For s3://: AWS_ACCESS_KEY_ID,
+	// AWS_SECRET_ACCESS_KEY and, of temporary ones, AWS_SESSION_TOKEN; they need s3:ListBucket and s3:GetObject. For
+	// gs://: credentials.json, the key of a service account with the role Storage Object Viewer. Default: what the
+	// pod's environment and service account give (template.env, template.serviceAccountName), else none, as for a
+	// public bucket.
+	// +optional
+	Credentials *SecretReference `json:"credentials,omitempty"`
+
+	// caBundle has the certificates, PEM, of the authority that signed the server's, beside those of the image. Only
+	// for uri s3://… and https://…. Default: none.
+	// +optional
+	CABundle *CABundleReference `json:"caBundle,omitempty"`
 
 	// labels says whether the labels that the format carries are used. None: the dataset is only
 	// pretrained on. Default: FromFormat (Images has none).

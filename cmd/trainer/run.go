@@ -34,12 +34,19 @@ DIR what a run in a cluster keeps on its claim:
   DIR/encoder/       the encoder: model.safetensors, config.json, README.md
   DIR/checkpoints/   what it goes on from
 
+Of the spec, credentials and caBundle are objects of a cluster: here credentials are taken
+from where the tools of AWS and Google take them (AWS_ACCESS_KEY_ID …, ~/.aws,
+GOOGLE_APPLICATION_CREDENTIALS), certificates from --ca-bundle or AWS_CA_BUNDLE.
+
 Ctrl-C saves a checkpoint; the same command goes on from it, or says that it is done.`,
 		Example: `  # a known dataset, downloaded and verified
   simclr-trainer run -f config/samples/training_v1alpha1_simclrrun.yaml --output out
 
   # images of your own: DIR/train/<class>/<file> and DIR/test/<class>/<file>
-  simclr-trainer run -f run.yaml --dataset ~/images --output out`,
+  simclr-trainer run -f run.yaml --dataset ~/images --output out
+
+  # a bucket, as dataset.uri and dataset.endpoint say
+  AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… simclr-trainer run -f s3.yaml --output out`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			ctx, stop := withSignals(c.Context())
@@ -62,6 +69,7 @@ func dataFlags(c *cobra.Command, d *stage.Sources) {
 	c.Flags().StringVar(&d.Directory, "dataset", "", "directory of the dataset's files, instead of its uri or download")
 	c.Flags().StringVar(&d.EvaluationDirectory, "evaluation-dataset", "", "directory of evaluation.dataset's files")
 	c.Flags().StringVar(&d.Mirror, "dataset-mirror", os.Getenv(contract.EnvDatasetMirror), "base URL of known datasets, <mirror>/<name>/<file>")
+	c.Flags().StringVar(&d.CABundle, "ca-bundle", "", "file of certificates, PEM, to trust for s3:// and https://, beside the system's")
 	c.Flags().StringVar(&d.Cache, "cache", "", "directory of downloads (default: simclr/datasets in the user's cache)")
 }
 

@@ -94,7 +94,7 @@ func stageOptions(file, name, engine string) (o stage.Options, err error) {
 	if o.Output, err = stageOutput(string(o.Run.UID)); err != nil {
 		return o, err
 	}
-	o.Data = stage.Sources{Mirror: os.Getenv(contract.EnvDatasetMirror), Cache: cacheDir()}
+	o.Data = stage.Sources{Mirror: os.Getenv(contract.EnvDatasetMirror), Cache: cacheDir(), Secrets: contract.SecretsDir}
 	o.Tracker = report.New(o.Run.Name, name, o.Attempt, 0)
 	o.Log = o.Tracker.Logger(os.Stderr)
 	return o, nil

@@ -47,6 +47,8 @@ func accessError(err error) error {
 	switch {
 	case errors.As(err, &exit):
 		return err
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
 	case !errors.As(err, &path) || absent(err):
 		return nil
 	case errors.Is(err, fs.ErrPermission):
@@ -61,6 +63,11 @@ func invalid(name string, err error, fix string) error {
 		return e
 	}
 	return contract.UserErrorf("InvalidFile", "%s: %w; %s", name, err, fix)
+}
+
+// unlisted is the user error of a format whose files have to be listed, where the source lists none.
+func unlisted(field string) error {
+	return contract.UserErrorf("FormatNotListed", "%s.format needs a folder that can be listed, and a web server lists none; set it to WebDataset, CIFAR or IDX, or put the files on a claim or into a bucket", field)
 }
 
 // missing is the user error of a folder or file that is not there; accessError comes first.

@@ -32,6 +32,12 @@ var cifarFiles = map[Split]*regexp.Regexp{
 	Test:  regexp.MustCompile(`^test_batch\.bin$`),
 }
 
+// cifarNames are the files as they are published, by which they are asked for where they can not be listed.
+var cifarNames = map[Split][]string{
+	Train: {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"},
+	Test:  {"test_batch.bin"},
+}
+
 // openCIFAR reads the binary version of CIFAR-10: its .bin files in dir or dir/cifar-10-batches-bin, or
 // the archive cifar-10-binary.tar.gz in dir, which is never unpacked to disk.
 func openCIFAR(ctx context.Context, from source, limit int, o Options) (*Set, error) {
@@ -92,10 +98,12 @@ func interleave(planes []byte) []uint8 {
 // readFiles in the order of their names; there may be none.
 func (c *cifar) readFiles(ctx context.Context, folder string) error {
 	entries, err := c.from.list(ctx, folder) // sorted
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, errors.ErrUnsupported):
+		return c.readKnown(ctx, folder)
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
-	}
-	if err != nil {
+	case err != nil:
 		return missing(err)
 	}
 	for _, e := range entries {
@@ -104,6 +112,21 @@ func (c *cifar) readFiles(ctx context.Context, folder string) error {
 		}
 		name := path.Join(folder, e.Name())
 		if err := c.readFile(ctx, name); err != nil {
+			return invalid(c.from.path(name), err, "get the file again")
+		}
+	}
+	return nil
+}
+
+// readKnown reads the files by their names where they can not be listed: there may be none, but not only some.
+func (c *cifar) readKnown(ctx context.Context, folder string) error {
+	for i, name := range cifarNames[c.split] {
+		name = path.Join(folder, name)
+		err := c.readFile(ctx, name)
+		if i == 0 && absent(err) {
+			return nil
+		}
+		if err != nil {
 			return invalid(c.from.path(name), err, "get the file again")
 		}
 	}

@@ -1,5 +1,5 @@
-// Package dataset is the trainer's images: where they come from (known datasets over HTTP, a directory),
-// how they are stored (IDX, CIFAR binary, ImageFolder, WebDataset, a flat folder), which of their labels are used, and
+// Package dataset is the trainer's images: where they come from (known datasets over HTTP, a directory, a bucket, a web
+// server), how they are stored (IDX, CIFAR binary, ImageFolder, WebDataset, a flat folder), which of their labels are used, and
 // in which order they are trained on.
 //
 // Images are what Pillow's convert("RGB") makes of them: grey becomes three equal channels, transparency is dropped

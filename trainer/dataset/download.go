@@ -17,20 +17,21 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/contract"
 )
 
-const (
-	downloadAttempts = 5
-	// stallTimeout: without a byte for so long, a download is tried again.
-	stallTimeout = 60 * time.Second
-)
+const downloadAttempts = 5
 
-// firstBackoff before a download is tried again; it doubles each time. A variable for the tests.
-var firstBackoff = time.Second
+// Variables for the tests.
+var (
+	// stallTimeout: without a byte for so long, a download or a request is tried again.
+	stallTimeout = 60 * time.Second
+	// firstBackoff before it is tried again; it doubles each time.
+	firstBackoff = time.Second
+)
 
 // fetchKnown makes the files of a split be in the cache and is their directory.
 func fetchKnown(ctx context.Context, name string, k known, o Options) (string, error) {
 	dir := filepath.Join(o.Cache, name)
 	if err := os.MkdirAll(dir, 0o777); err != nil {
-		return "", storage(err, "make the dataset cache")
+		return "", cacheFailed(err, "make the dataset cache")
 	}
 	for _, f := range k.files[o.Split] {
 		path := filepath.Join(dir, f.name)
@@ -84,7 +85,7 @@ func fetchFrom(ctx context.Context, url, path string, f remoteFile, o Options) e
 		}
 	}
 	if err := errors.Join(tmp.Chmod(0o644), tmp.Sync(), os.Rename(tmp.Name(), path)); err != nil {
-		return storage(err, "keep "+path)
+		return cacheFailed(err, "keep "+path)
 	}
 	return nil
 }
@@ -118,7 +119,7 @@ func transfer(ctx context.Context, url string, tmp *os.File, o Options) error {
 	defer stalled.Stop()
 	have, err := tmp.Seek(0, io.SeekEnd)
 	if err != nil {
-		return storage(err, "download "+url)
+		return cacheFailed(err, "download "+url)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil || (req.URL.Scheme != "http" && req.URL.Scheme != "https") {
@@ -126,7 +127,7 @@ func transfer(ctx context.Context, url string, tmp *os.File, o Options) error {
 	}
 	req.Header.Set("Accept-Encoding", "identity")
 	if have > 0 {
-		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", have))
+		req.Header.Set("Range", rangeFrom(have))
 	}
 	client := o.Client
 	if client == nil {
@@ -150,10 +151,10 @@ func position(resp *http.Response, have int64, tmp *os.File, url string) (int64,
 		return have, nil
 	case c == http.StatusOK, c == http.StatusPartialContent, c == http.StatusRequestedRangeNotSatisfiable:
 		if _, err := tmp.Seek(0, io.SeekStart); err != nil {
-			return 0, storage(err, "download "+url)
+			return 0, cacheFailed(err, "download "+url)
 		}
 		if err := tmp.Truncate(0); err != nil {
-			return 0, storage(err, "download "+url)
+			return 0, cacheFailed(err, "download "+url)
 		}
 		if c == http.StatusOK {
 			return 0, nil
@@ -178,7 +179,7 @@ func receive(resp *http.Response, have int64, tmp *os.File, url string, o Option
 		stalled.Reset(stallTimeout)
 		if n > 0 {
 			if _, err := tmp.Write(buf[:n]); err != nil {
-				return storage(err, "download "+url)
+				return cacheFailed(err, "download "+url)
 			}
 			have += int64(n)
 			o.report("download "+url, have, total)
@@ -223,6 +224,9 @@ func verify(path string, f remoteFile) error {
 	return nil
 }
 
-func storage(err error, doing string) error {
+// rangeFrom is the header of a request for the rest of a file.
+func rangeFrom(offset int64) string { return fmt.Sprintf("bytes=%d-", offset) }
+
+func cacheFailed(err error, doing string) error {
 	return contract.Errorf(contract.ExitStorage, "CacheFailed", "%s: %w", doing, err)
 }

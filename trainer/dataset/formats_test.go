@@ -265,7 +265,7 @@ func TestBadURI(t *testing.T) {
 		want string
 	}{
 		"none":          {"", "spec.dataset.uri"},
-		"scheme":        {"s3://bucket/x", `"s3" is not supported`},
+		"scheme":        {"ftp://bucket/x", `"ftp" is not supported`},
 		"no claim":      {"pvc:///x", "names no claim"},
 		"claim of dots": {"pvc://../x", "names no claim"},
 		"relative":      {"file://x/y", "three slashes"},

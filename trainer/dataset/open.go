@@ -50,6 +50,13 @@ type Options struct {
 	Workers int
 	// Progress of the download, in bytes of one file, and of decoding, in images; may be nil.
 	Progress func(what string, done, total int64)
+	// Warn tells what is tried again, now and then; may be nil.
+	Warn func(message string)
+	// Secrets is the directory of what the spec's credentials and caBundle refer to, contract.SecretsDir in a pod.
+	// Empty: credentials are looked for where the tools of AWS and Google look, and caBundle is CABundle.
+	Secrets string
+	// CABundle is a file of certificates to trust beside the system's, where no caBundle of the spec is in Secrets.
+	CABundle string
 	// Client of downloads; nil: one with timeouts.
 	Client *http.Client
 }
@@ -94,6 +101,9 @@ func Open(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (*Set, erro
 	from, format, classes, err := locate(ctx, spec, o)
 	if err != nil {
 		return nil, err
+	}
+	if _, ok := from.(*web); ok && (format == v1alpha1.FormatImageFolder || format == v1alpha1.FormatImages) {
+		return nil, unlisted(o.Field)
 	}
 	limit := 0
 	if spec.Limit != nil && o.Split == Train {
@@ -145,16 +155,24 @@ func locate(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (source, 
 		from := directory(o.Directory)
 		return from, spec.Format, nil, checkDir(ctx, from, "", o.flag())
 	}
-	from, err := newSource(spec.URI, o)
+	from, err := newSource(ctx, spec, o)
 	if err == nil {
 		err = checkDir(ctx, from, "", o.Field+".uri "+spec.URI)
 	}
 	return from, spec.Format, nil, err
 }
 
-// newSource is the files below the URI of a folder. Of a URI that ends with the names of files, cut them off before.
-func newSource(uri string, o Options) (source, error) {
-	dir, err := resolve(uri, o.ClaimsDir, o.Field)
+// newSource is the files below a spec's uri. Of one that ends with the names of files, cut them off before.
+func newSource(ctx context.Context, spec v1alpha1.DatasetSpec, o Options) (source, error) {
+	switch scheme, _, _ := strings.Cut(spec.URI, "://"); scheme {
+	case "s3":
+		return openS3(ctx, spec, o)
+	case "gs":
+		return openGCS(ctx, spec, o)
+	case "http", "https":
+		return openWeb(spec, o)
+	}
+	dir, err := resolve(spec.URI, o.ClaimsDir, o.Field)
 	return directory(dir), err
 }
 
@@ -162,7 +180,7 @@ func newSource(uri string, o Options) (source, error) {
 func resolve(uri, claims, field string) (string, error) {
 	u, err := url.Parse(uri)
 	if err != nil || uri == "" {
-		return "", contract.UserErrorf("InvalidURI", "%s.uri %q is not a URI; set it to pvc://CLAIM/PATH, or set %s.name", field, uri, field)
+		return "", contract.UserErrorf("InvalidURI", "%s.uri %q is not a URI; set it to pvc://CLAIM/PATH or s3://BUCKET/PATH, or set %s.name", field, uri, field)
 	}
 	switch u.Scheme {
 	case "file":
@@ -180,7 +198,7 @@ func resolve(uri, claims, field string) (string, error) {
 		}
 		return filepath.Join(claims, u.Host, filepath.Clean("/"+u.Path)), nil
 	}
-	return "", contract.UserErrorf("InvalidURI", "%s.uri %s: the scheme %q is not supported; write pvc://CLAIM/PATH", field, uri, u.Scheme)
+	return "", contract.UserErrorf("InvalidURI", "%s.uri %s: the scheme %q is not supported; write pvc://CLAIM/PATH, s3://BUCKET/PATH, gs://BUCKET/PATH or https://HOST/PATH", field, uri, u.Scheme)
 }
 
 func (s *Set) forgetLabels() {

@@ -23,7 +23,7 @@ func TestMessagesNameTheField(t *testing.T) {
 	}{
 		"name":      {v1alpha1.DatasetSpec{Name: "imagenet"}, Train, "", "spec.evaluation.dataset.name"},
 		"uri":       {v1alpha1.DatasetSpec{}, Train, "", "spec.evaluation.dataset.uri"},
-		"scheme":    {v1alpha1.DatasetSpec{URI: "s3://x/y"}, Train, "", "spec.evaluation.dataset.uri"},
+		"scheme":    {v1alpha1.DatasetSpec{URI: "ftp://x/y"}, Train, "", "spec.evaluation.dataset.uri"},
 		"missing":   {v1alpha1.DatasetSpec{URI: "file:///none"}, Train, "", "spec.evaluation.dataset.uri"},
 		"format":    {v1alpha1.DatasetSpec{URI: "file://" + idx, Format: "X"}, Train, "", "spec.evaluation.dataset.format"},
 		"limit":     {v1alpha1.DatasetSpec{URI: "file://" + idx, Format: v1alpha1.FormatIDX, Limit: &limit}, Train, "", "spec.evaluation.dataset.limit"},

@@ -23,7 +23,7 @@ func openPartial(path string) (f *os.File, resumed bool, err error) {
 	for {
 		f, err := os.CreateTemp(filepath.Dir(path), partialPrefix(path)+"*")
 		if err != nil {
-			return nil, false, storage(err, "download "+path)
+			return nil, false, cacheFailed(err, "download "+path)
 		}
 		// Between creation and lock another process may have taken it. A file system without locks has no
 		// such processes either.
@@ -85,7 +85,7 @@ func isAt(f *os.File, name string) bool {
 // empty a partial file.
 func empty(f *os.File) error {
 	if err := f.Truncate(0); err != nil {
-		return storage(err, "download to "+f.Name())
+		return cacheFailed(err, "download to "+f.Name())
 	}
 	return nil
 }

@@ -16,11 +16,15 @@ import (
 )
 
 // ConfigHash is the digest of what a resolved spec says of the mathematics. Where and when a run is
-// placed, how often it saves and how often it is tried again leave it as it is.
+// placed, with which credentials, how often it saves and how often it is tried again leave it as it is.
 func ConfigHash(s *v1alpha1.SimCLRRunSpec) (string, error) {
 	c := s.DeepCopy()
 	c.Accelerator, c.Checkpoint, c.Output = v1alpha1.AcceleratorSpec{}, v1alpha1.CheckpointSpec{}, v1alpha1.OutputSpec{}
 	c.RestartPolicy, c.Template, c.Suspend = v1alpha1.RestartPolicy{}, v1alpha1.PodTemplate{}, nil
+	c.Dataset.Credentials, c.Dataset.CABundle = nil, nil
+	if c.Evaluation != nil {
+		c.Evaluation.Dataset.Credentials, c.Evaluation.Dataset.CABundle = nil, nil
+	}
 	raw, err := json.Marshal(c)
 	if err != nil {
 		return "", fmt.Errorf("hashing the configuration: %w", err)

@@ -13,10 +13,13 @@ import (
 
 // Sources are where data is, besides what the spec says.
 type Sources struct {
-	Directory           string // of the dataset's files, instead of its uri or a download
-	EvaluationDirectory string // of evaluation.dataset's files
-	Mirror              string // base URL of known datasets
-	Cache               string // directory of downloads
+	Directory           string               // of the dataset's files, instead of its uri or a download
+	EvaluationDirectory string               // of evaluation.dataset's files
+	Mirror              string               // base URL of known datasets
+	Cache               string               // directory of downloads
+	Secrets             string               // directory of what credentials and caBundle of the spec refer to; empty: the environment
+	CABundle            string               // file of certificates to trust, where no caBundle of the spec is in Secrets
+	retrying            func(message string) // tells what is tried again; may be nil
 }
 
 // data is what a run's stages train and test on. The evaluation splits are nil where nothing of the
@@ -38,6 +41,7 @@ func openData(ctx context.Context, s *v1alpha1.SimCLRRunSpec, from Sources, work
 	o := dataset.Options{
 		Field: "spec.dataset", Directory: from.Directory, Mirror: from.Mirror, Cache: from.Cache,
 		MemoryBytes: imageMemory(s), Workers: workers, Progress: tell(t),
+		Secrets: from.Secrets, CABundle: from.CABundle, Warn: from.retrying,
 	}
 	var err error
 	if d.unaugmented, err = augment.Factory(augment.Evaluation(d.size()), d.seed); err != nil {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
@@ -133,7 +134,9 @@ func (r *runner) prepare(ctx context.Context, environment checkpoint.Environment
 	if err != nil {
 		return err
 	}
-	if r.data, err = openData(ctx, r.spec, r.Data, r.Threads, r.Tracker); err != nil {
+	from := r.Data
+	from.retrying = r.retrying()
+	if r.data, err = openData(ctx, r.spec, from, r.Threads, r.Tracker); err != nil {
 		return err
 	}
 	for _, w := range r.data.warnings() {
@@ -149,6 +152,15 @@ func (r *runner) prepare(ctx context.Context, environment checkpoint.Environment
 		return p.CheckMemory(r.Stage, memory)
 	}
 	return nil
+}
+
+// retrying logs what is tried again; the first is a warning too, which becomes an event of the run.
+func (r *runner) retrying() func(message string) {
+	var first sync.Once
+	return func(message string) {
+		r.Log.Warn(message)
+		first.Do(func() { r.Tracker.Warn("storage of the dataset: " + message) })
+	}
 }
 
 func (r *runner) close() {

@@ -35,12 +35,12 @@ var datasetRules = map[string]rule{
 	"limit":           {data(`limit: 50000`), data(`limit: 50001`), "dataset.limit: fashion-mnist has 60000 training images and cifar-10 50000; set it to at most that"},
 	"limit of fashion-mnist": {data(`name: fashion-mnist, limit: 60000`), data(`name: fashion-mnist, limit: 60001`),
 		"dataset.limit: fashion-mnist has 60000"},
-	"uri": {data(`name: null, format: IDX, uri: "pvc://my-claim/"`), data(`name: null, format: IDX, uri: "s3://bucket/x"`),
-		"uri: must be pvc://CLAIM/PATH, where CLAIM is the name of a PersistentVolumeClaim"},
+	"uri": {data(`name: null, format: IDX, uri: "pvc://my-claim/"`), data(`name: null, format: IDX, uri: "ftp://host/x"`),
+		"uri: must be pvc://CLAIM/PATH, where CLAIM is the name of a PersistentVolumeClaim, s3://BUCKET/PATH, gs://BUCKET/PATH or https://HOST/PATH, without a user and a query"},
 	"uri's claim": {data(`name: null, format: IDX, uri: "pvc://my.claim/x"`), data(`name: null, format: IDX, uri: "pvc://My_Claim/x"`),
 		"uri: must be pvc://CLAIM/PATH"},
 	"uri's path": {data(`name: null, format: IDX, uri: "pvc://c/a..b/c"`), data(`name: null, format: IDX, uri: "pvc://c/a/../b"`),
-		"uri: its path must not have a part '..'; name the directory from the claim's root"},
+		"uri: its path must not have a part '..'; name the directory from the root of the claim, bucket or server"},
 	"evaluation's name or uri": {evaluated(`name: cifar-10`), evaluated(`name: cifar-10, uri: pvc://c/d, format: IDX`), "dataset: set exactly one of name and uri"},
 	"evaluation's format": {evaluated(`uri: pvc://c/d, format: IDX`), evaluated(`uri: pvc://c/d`),
 		"dataset.format: is needed with uri; set ImageFolder, WebDataset, CIFAR, IDX or Images"},
@@ -50,7 +50,7 @@ var datasetRules = map[string]rule{
 	"evaluation's uri": {evaluated(`uri: pvc://c/d, format: IDX`), evaluated(`uri: "/d", format: IDX`),
 		"uri: must be pvc://CLAIM/PATH, where CLAIM is the name of a PersistentVolumeClaim"},
 	"evaluation's path": {evaluated(`uri: pvc://c/d, format: IDX`), evaluated(`uri: pvc://c/../d, format: IDX`),
-		"uri: its path must not have a part '..'; name the directory from the claim's root"},
+		"uri: its path must not have a part '..'; name the directory from the root of the claim, bucket or server"},
 	"evaluation's size": {in(`evaluation: {dataset: {name: cifar-10}}`), in(`evaluation: {dataset: {name: cifar-10, imageSize: 32}}`),
 		"evaluation.dataset.imageSize: remove it; every stage uses dataset.imageSize"},
 	"evaluation's labels": {in(`evaluation: {dataset: {name: cifar-10}}`), in(`evaluation: {dataset: {name: cifar-10, labels: None}}`),
@@ -216,7 +216,10 @@ var platformRules = map[string]rule{
 // TestRules tries every rule on the API server and without it, both with the same outcome.
 func TestRules(t *testing.T) {
 	tried := newTrials()
-	for group, rules := range map[string]map[string]rule{"dataset": datasetRules, "training": trainingRules, "platform": platformRules} {
+	for group, rules := range map[string]map[string]rule{
+		"dataset": datasetRules, "source": sourceRules(data), "evaluation's source": sourceRules(evaluated),
+		"training": trainingRules, "platform": platformRules,
+	} {
 		for name, tc := range rules {
 			t.Run(group+"/"+name, func(t *testing.T) { tc.try(t, tried) })
 		}

@@ -95,6 +95,9 @@ func longest(path string, f schema, n int) string {
 		if strings.HasSuffix(path, "uri") {
 			try.start = "pvc://c/"
 		}
+		if strings.HasSuffix(path, "endpoint") {
+			try.start = "https://"
+		}
 		if text := try.start + strings.Repeat(try.rest, max(0, n-len(try.start))); pattern.MatchString(text) {
 			return text
 		}
