@@ -41,6 +41,9 @@ func formats(t *testing.T, root string) {
 		write(t, filepath.Join(root, "IDX", prefix+"-images-idx3-ubyte.gz"), gzipped(t, idxOf(make([]byte, 3*4), 3, 2, 2)))
 		write(t, filepath.Join(root, "IDX", prefix+"-labels-idx1-ubyte"), idxOf([]byte{0, 1, 2}, 3))
 	}
+	for k, name := range []string{"train-0.tar", "train/1.tar", "val-0.tar"} {
+		write(t, filepath.Join(root, "WebDataset", name), tarOf(t, samplesOf(t, 4*k, 4)...))
+	}
 	for i := range 5 {
 		write(t, filepath.Join(root, "CIFAR", fmt.Sprintf("data_batch_%d.bin", i+1)), records(byte(i), byte(i+5)))
 	}
@@ -97,7 +100,7 @@ func wantAsLocal(t *testing.T, root string, only []v1alpha1.DatasetFormat, spec 
 	}
 }
 
-var allFormats = []v1alpha1.DatasetFormat{v1alpha1.FormatImageFolder, v1alpha1.FormatImages, v1alpha1.FormatIDX, v1alpha1.FormatCIFAR}
+var allFormats = []v1alpha1.DatasetFormat{v1alpha1.FormatImageFolder, v1alpha1.FormatImages, v1alpha1.FormatIDX, v1alpha1.FormatCIFAR, v1alpha1.FormatWebDataset}
 
 // mounted are the secrets of a pod, as the operator mounts them.
 func mounted(t *testing.T, values map[string]string, ca string) string {
@@ -138,6 +141,27 @@ func TestS3(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			wantAsLocal(t, filepath.Join(s.Root, prefix), allFormats, s3Spec(s, "s3://"+prefix, ""), o)
 		})
+	}
+}
+
+// Shards of a bucket that do not fit into memory are read whole, one after the other, and give the batches that they would
+// give in memory.
+func TestShardsOfS3(t *testing.T) {
+	quickly(t, 10*time.Second)
+	s := stores.StartS3(t)
+	dir := noisy(t, 8)
+	if err := os.CopyFS(filepath.Join(s.Root, "bucket", "shards"), os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	windows(t, 700_000)
+	got, err := Open(t.Context(), s3Spec(s, "s3://bucket/shards", v1alpha1.FormatWebDataset),
+		Options{Secrets: mounted(t, keys(s), s.CA), MemoryBytes: 3 << 20, Workers: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := batchesOf(t, mustOpen(t, dir, v1alpha1.FormatWebDataset, 0, Options{}), 0, 0, 1)
+	if diff := cmp.Diff(want[30:], batchesOf(t, got, 1, 6, 4)); diff != "" || got.single == nil {
+		t.Error(diff)
 	}
 }
 
