@@ -1,8 +1,10 @@
 package dataset
 
 import (
+	"bufio"
 	"bytes"
 	"image"
+	"sync/atomic"
 	"testing"
 
 	"github.com/simclr-operator/simclr-operator/hack/bench/photo"
@@ -74,6 +76,45 @@ func FuzzCIFARArchive(f *testing.F) {
 		}
 		if sum > 1<<16 {
 			t.Errorf("%d bytes were kept", sum)
+		}
+	})
+}
+
+// A damaged or hostile shard is refused, or its good images are at the places that the index says.
+func FuzzShard(f *testing.F) {
+	good := tarOf(f, samplesOf(f, 0, 2)...)
+	f.Add(good)
+	f.Add(good[:len(good)-1024])
+	f.Add(tarOf(f, member{"a/b.json", []byte(`{"label": "x"}`)}, member{"a/b.JPEG", []byte("no image")}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r := &shardReader{labels: true, sum: &atomic.Int64{}, buffer: bufio.NewReader(bytes.NewReader(data))}
+		if err := r.members(t.Context()); err != nil {
+			return
+		}
+		for _, s := range r.samples {
+			if s.bad != nil {
+				continue
+			}
+			if s.offset < 0 || s.offset+s.length > int64(len(data)) {
+				t.Fatalf("an image at %d of %d bytes in a shard of %d", s.offset, s.length, len(data))
+			}
+			if _, err := unchecked(data[s.offset:s.offset+s.length], ""); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// A pattern is refused, or stands for as many names as are allowed.
+func FuzzBraces(f *testing.F) {
+	f.Add("{train-{000000..000146},val-{0..5}}.tar")
+	f.Add("{a,{b,}}{0..9}{0..9}")
+	f.Fuzz(func(t *testing.T, pattern string) {
+		if len(pattern) > 512 { // the API's limit
+			return
+		}
+		if names, err := expandBraces(pattern); err == nil && (len(names) == 0 || len(names) > maxNames) {
+			t.Errorf("%d names", len(names))
 		}
 	})
 }

@@ -22,7 +22,7 @@ type member struct {
 }
 
 // tarOf members in their order, uncompressed.
-func tarOf(t *testing.T, members ...member) []byte {
+func tarOf(t testing.TB, members ...member) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -42,10 +42,10 @@ func tarOf(t *testing.T, members ...member) []byte {
 }
 
 // grey is a PNG of one grey.
-func grey(t *testing.T, v int) []byte { return pngOf(t, picture(8, 8, color.Gray{uint8(v)})) }
+func grey(t testing.TB, v int) []byte { return pngOf(t, picture(8, 8, color.Gray{uint8(v)})) }
 
 // samplesOf n images from the given number on, of classes cat and dog in turn.
-func samplesOf(t *testing.T, from, n int) []member {
+func samplesOf(t testing.TB, from, n int) []member {
 	t.Helper()
 	var all []member
 	for i := from; i < from+n; i++ {
@@ -165,6 +165,23 @@ func TestWebDatasetLabels(t *testing.T) {
 	}
 }
 
+// sparseTar has a file of a terabyte in which nothing is stored, as GNU tar --sparse writes it.
+func sparseTar(t *testing.T) []byte {
+	t.Helper()
+	data := tarOf(t, member{"a.png", nil})
+	h := data[:512]
+	h[156] = tar.TypeGNUSparse
+	copy(h[257:], "ustar  \x00")
+	copy(h[483:], "20000000000\x00") // the size with its holes, octal
+	copy(h[148:], "        ")
+	sum := 0
+	for _, b := range h {
+		sum += int(b)
+	}
+	copy(h[148:], fmt.Sprintf("%06o\x00 ", sum))
+	return data
+}
+
 // The uri's pattern chooses among the shards, and need not be of any folder's all.
 func TestShardsOfAPattern(t *testing.T) {
 	dir := sharded(t, 2, 2, 2)
@@ -201,6 +218,7 @@ func TestBadShards(t *testing.T) {
 		"no tar":              {bytes.Repeat([]byte("text"), 1000), []string{"train-000.tar", "invalid tar header"}},
 		"compressed":          {gzipped(t, good), []string{"train-000.tar is compressed", "unpack it"}},
 		"nothing":             {nil, []string{"train-000.tar", "no end-of-archive mark"}},
+		"a sparse file":       {sparseTar(t), []string{"train-000.tar", "a.png is stored as a sparse file"}},
 		"no samples":          {tarOf(t, member{"README", nil}), []string{"train-000.tar has no samples", "remove it"}},
 		"a key of another":    {tarOf(t, samplesOf(t, 9, 2)...), []string{"the key n0010 is in", "train-000.tar and in", "train-001.tar", "remove one"}},
 		"a key twice":         {tarOf(t, member{"a.png", img}, member{"b.png", img}, member{"a.cls", []byte("1")}), []string{"train-000.tar has the key a twice", "one after the other"}},
