@@ -136,7 +136,7 @@ func TestACorruptImageIsSkippedAndCounted(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "out")
 			e := trainer(t, "run", "-f", runFile(t, tc.more), "--dataset", tc.dir, "-o", out)
 			e.wants(t, contract.ExitDone, "warning: 1 image file is bad and is skipped", tc.file, "images skipped       1")
-			if n := strings.Count(e.out, "warning:"); n != 1 {
+			if n := strings.Count(e.out+e.stderr, "warning:"); n != 1 {
 				t.Errorf("%v\n%d warnings, want one", e, n)
 			}
 			if results := read(t, filepath.Join(out, "results.json")); !strings.Contains(results, `"skippedImages": 1`) {

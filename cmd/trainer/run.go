@@ -162,14 +162,14 @@ func runOne(ctx context.Context, out io.Writer, f runFlags, run *v1alpha1.SimCLR
 	}
 	t := report.New(run.Name, name, last+1, 0)
 	showing, hide := context.WithCancel(context.Background())
-	shown := report.Show(showing, os.Stderr, t)
+	shown := report.Show(showing, os.Stderr, t, told)
 	m, err := stage.Run(ctx, stage.Options{
 		Run: run, Stage: name, Output: f.output, Attempt: last + 1, Threads: f.threads, Engine: f.engine,
 		Data: f.data, Encoder: f.encoder, Tracker: t, Log: t.Logger(f.logTo),
 	})
 	hide()
 	<-shown
-	for _, w := range m.Warnings {
+	for _, w := range m.Warnings { // of a stage that was done before
 		if !told[w] {
 			fmt.Fprintln(out, "warning:", w)
 		}

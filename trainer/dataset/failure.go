@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"net/url"
 
 	"cloud.google.com/go/storage"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
@@ -87,15 +88,18 @@ func apiCode(err error) string {
 	return ""
 }
 
-// brief is an answer's code and words, without the SDK's account of its request.
+// brief is an answer's code and words, or why there was none, without the SDK's account of its request.
 func brief(err error) string {
 	var api smithy.APIError
 	var google *googleapi.Error
+	var request *url.Error
 	switch {
 	case errors.As(err, &api) && api.ErrorMessage() != "":
 		return fmt.Sprintf("%s: %s", api.ErrorCode(), api.ErrorMessage())
 	case errors.As(err, &google) && google.Message != "":
 		return fmt.Sprintf("%d: %s", google.Code, google.Message)
+	case errors.As(err, &request): // there was no answer
+		return request.Err.Error()
 	}
 	return err.Error()
 }

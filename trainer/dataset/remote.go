@@ -61,7 +61,7 @@ func try[T any](ctx context.Context, r *remote, name string, do func() (T, error
 		}
 		return got, err
 	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(patience), backoff.WithNotify(func(err error, wait time.Duration) {
-		r.say(fmt.Sprintf("%s: %v; trying again in %s", r.path(name), err, wait.Round(100*time.Millisecond)))
+		r.say(fmt.Sprintf("%s: %s; trying again in %s", r.path(name), brief(err), wait.Round(100*time.Millisecond)))
 	}))
 	switch {
 	case err == nil:
@@ -71,7 +71,7 @@ func try[T any](ctx context.Context, r *remote, name string, do func() (T, error
 	case final != nil:
 		return result, final
 	}
-	return result, contract.Errorf(contract.ExitStorage, "DatasetFailed", "%s: gave up after trying for %s: %w", r.path(name), patience, err)
+	return result, contract.Errorf(contract.ExitStorage, "DatasetFailed", "%s: gave up after trying for %s: %s", r.path(name), patience, brief(err))
 }
 
 // say that something is tried again, unless that was told a moment ago.

@@ -177,7 +177,7 @@ func shown(t *testing.T, columns int) string {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() {
-			show(ctx, &b, columns, k)
+			show(ctx, &b, columns, k, map[string]bool{})
 			close(done)
 		}()
 		time.Sleep(1500 * time.Millisecond) // no step ends when a line is due
@@ -247,8 +247,25 @@ func TestShowTellsThatItGoesOn(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		var b bytes.Buffer
-		show(ctx, &b, columns, k)
+		show(ctx, &b, columns, k, map[string]bool{})
 		if !strings.HasPrefix(b.String(), want) || strings.Count(b.String(), "goes on") != 1 {
+			t.Errorf("%d columns: %q", columns, b.String())
+		}
+	}
+}
+
+// A warning shows when it comes, such as that a request is tried again, and once.
+func TestShowWarnsAtOnce(t *testing.T) {
+	for columns, want := range map[int]string{0: "warning: slow\nall  preparing\n", 80: "\rwarning: slow\x1b[K\n"} {
+		k := New("r", "all", 2, 0)
+		k.Warn("slow")
+		k.Warn("told before")
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		var b bytes.Buffer
+		told := map[string]bool{"told before": true}
+		show(ctx, &b, columns, k, told)
+		if !strings.HasPrefix(b.String(), want) || strings.Count(b.String(), "warning") != 1 || !told["slow"] {
 			t.Errorf("%d columns: %q", columns, b.String())
 		}
 	}
@@ -262,7 +279,7 @@ func TestShowOnAFileIsPlain(t *testing.T) {
 	defer f.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	<-Show(ctx, f, New("r", "pretrain", 1, 0))
+	<-Show(ctx, f, New("r", "pretrain", 1, 0), nil)
 	if raw, err := os.ReadFile(f.Name()); err != nil || string(raw) != "pretrain  preparing\n" {
 		t.Errorf("%q, %v", raw, err)
 	}

@@ -22,9 +22,9 @@ const (
 	smallBarWidth = 10
 )
 
-// Show shows progress for a person until the context ends: a bar on a terminal, plain lines elsewhere.
-// The channel closes after the last line.
-func Show(ctx context.Context, f *os.File, t *Tracker) <-chan struct{} {
+// Show shows progress for a person until the context ends: a bar on a terminal, plain lines elsewhere; and each warning, as it
+// comes, that is not among those told, which it joins. The channel closes after the last line.
+func Show(ctx context.Context, f *os.File, t *Tracker, told map[string]bool) <-chan struct{} {
 	columns := 0 // not a terminal
 	if term.IsTerminal(int(f.Fd())) {
 		columns = 80
@@ -35,13 +35,13 @@ func Show(ctx context.Context, f *os.File, t *Tracker) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		show(ctx, f, columns, t)
+		show(ctx, f, columns, t, told)
 	}()
 	return done
 }
 
 // show draws a bar of columns on one line, or with 0 columns a line now and then.
-func show(ctx context.Context, w io.Writer, columns int, t *Tracker) {
+func show(ctx context.Context, w io.Writer, columns int, t *Tracker, told map[string]bool) {
 	interval := lineInterval
 	if columns > 0 {
 		interval = barInterval
@@ -54,6 +54,12 @@ func show(ctx context.Context, w io.Writer, columns int, t *Tracker) {
 		if p.ResumedFrom != nil && !resumed {
 			resumed = true
 			fmt.Fprintln(w, over(columns, fmt.Sprintf("%s  goes on from step %d", p.Stage, *p.ResumedFrom)))
+		}
+		for _, warning := range p.Warnings {
+			if !told[warning] {
+				told[warning] = true
+				fmt.Fprintln(w, over(columns, "warning: "+warning))
+			}
 		}
 		line := Line(p)
 		if columns > 0 {
