@@ -120,7 +120,7 @@ const float32Bytes, bfloat16Bytes = 4, 2
 func (n Network) step(all, trained, views, valueBytes int64) (fixed, perImage int64) {
 	fixed = float32Bytes * (2*all + 4*trained)
 	pixels := 3 * int64(n.imageSize) * int64(n.imageSize)
-	return fixed, views * (float32Bytes*pixels + valueBytes*(n.kept+6*n.largest))
+	return fixed, views * (float32Bytes*pixels + valueBytes*(n.kept+2*n.largest))
 }
 
 // inference needs only the tensors that live at once.

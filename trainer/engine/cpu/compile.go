@@ -184,11 +184,11 @@ func (l *lowering) emit(name string, in, out []*value, run func() error) {
 	l.steps = append(l.steps, step{name: name, in: in, out: out, run: run})
 }
 
-// plan gives values their buffers: those that are never alive at once share one.
+// plan gives values their buffers: those that are never alive at once share memory.
 func (l *lowering) plan() error {
-	pool := buffers{free: map[int][]*buffer{}, released: map[*value]bool{}, allocate: l.x.allocate}
+	pool := newBuffers(l.x.allocate)
 	for _, v := range l.permanent() {
-		if err := pool.take(v); err != nil {
+		if err := pool.take(v, 0); err != nil {
 			return err
 		}
 	}
@@ -198,15 +198,18 @@ func (l *lowering) plan() error {
 			pool.reuse(s, i)
 		}
 		for _, v := range s.out {
-			if err := pool.take(v); err != nil {
+			if err := pool.take(v, i); err != nil {
 				return err
 			}
 		}
 		for _, v := range append(append([]*value{}, s.in...), s.out...) {
 			if v.last == i {
-				pool.release(v)
+				pool.release(v, i)
 			}
 		}
+	}
+	if err := pool.place(); err != nil {
+		return err
 	}
 	return l.allocateScratch()
 }
