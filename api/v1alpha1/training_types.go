@@ -77,19 +77,17 @@ type PretrainingSpec struct {
 
 	// microBatchSize is how many images' activations are in memory at once: a step of any batchSize takes the
 	// memory of so few, and one more forward pass. NT-Xent and its gradient stay those of the whole batch
-	// (gradient caching, arXiv 2101.06983), but batch norm's statistics are a micro-batch's own. Must divide
-	// batchSize. Unit: images. Default: none, the whole batch at once.
-	// With batch norm's statistics of a micro-batch, in which both views of an image are, the encoder learns less: of
-	// CIFAR-10 in micro-batches of 16, linear accuracy was 28.2 instead of 45.8. Set it only to try, and compare.
+	// (gradient caching, arXiv 2101.06983), but batch norm's statistics are a micro-batch's own; docs/results.md compares
+	// what is learned. Must divide batchSize. Unit: images. Default: none, the whole batch at once.
 	// +optional
 	// +kubebuilder:validation:Minimum=2
 	// +kubebuilder:validation:Maximum=65536
 	MicroBatchSize *int32 `json:"microBatchSize,omitempty"`
 
 	// batchNormStatistics are what batch norm takes its means and variances over. Global: the whole batch (paper
-	// section 2.2), which must then be computed at once. MicroBatch: each micro-batch by itself; the running
-	// statistics follow the mean over a step's micro-batches. Default: Global, or MicroBatch where microBatchSize
-	// is set.
+	// section 2.2), which must then be computed at once. MicroBatch: each micro-batch by itself, whose second
+	// views are of images of all micro-batches; the running statistics follow the mean over a step's micro-batches.
+	// Default: Global, or MicroBatch where microBatchSize is set.
 	// +optional
 	// +kubebuilder:validation:Enum=Global;MicroBatch
 	BatchNormStatistics BatchNormStatistics `json:"batchNormStatistics,omitempty"`
