@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
@@ -24,7 +25,7 @@ import (
 // The whole life of a run: every stage, live progress, results that a run without a cluster has too, the encoder off the
 // claim by the words of docs/encoder.md, and deletion.
 func TestWholeLife(t *testing.T) {
-	s := start(t)
+	s := start(t, func(r *v1alpha1.SimCLRRun) { r.Spec.Pretraining.Epochs = new(int32(16)) }) // of several polls, on any machine
 	seen := s.watchSteps("pretrain")
 	run := s.completes()
 	if len(seen()) < 3 {
@@ -72,13 +73,16 @@ func (s *scenario) sameWithoutCluster(run *v1alpha1.SimCLRRun) {
 	s.Helper()
 	dir := s.TempDir()
 	file := filepath.Join(dir, "run.yaml")
-	s.must(os.WriteFile(file, []byte(small), 0o644))
+	kind := metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "SimCLRRun"}
+	raw, err := yaml.Marshal(&v1alpha1.SimCLRRun{TypeMeta: kind, ObjectMeta: metav1.ObjectMeta{Name: run.Name}, Spec: run.Spec})
+	s.must(err)
+	s.must(os.WriteFile(file, raw, 0o644))
 	cmd := exec.Command(trainer, "run", "-f", file, "--output", filepath.Join(dir, "out"), "--cache", filepath.Join(dir, "cache"),
 		"--dataset-mirror", mirror, "--threads", strconv.Itoa(int(run.Status.Threads)))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.Fatalf("%v\n%s", err, out)
 	}
-	raw, err := os.ReadFile(filepath.Join(dir, "out", "results.json"))
+	raw, err = os.ReadFile(filepath.Join(dir, "out", "results.json"))
 	s.must(err)
 	var want v1alpha1.Results
 	s.must(json.Unmarshal(raw, &want))
