@@ -1,12 +1,18 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"sigs.k8s.io/yaml"
 
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
+	"github.com/simclr-operator/simclr-operator/trainer/report"
 	"github.com/simclr-operator/simclr-operator/trainer/stage"
 )
 
@@ -61,7 +67,7 @@ default. A known dataset is not downloaded for it: its numbers are known.`,
 			if from.Cache == "" {
 				from.Cache = cacheDir()
 			}
-			p, err := stage.Plan(c.Context(), run, from, defaultThreads())
+			p, err := planned(c.Context(), run, from)
 			if err != nil {
 				return err
 			}
@@ -76,4 +82,24 @@ default. A known dataset is not downloaded for it: its numbers are known.`,
 	fileFlag(c, &file)
 	dataFlags(c, &from)
 	return c
+}
+
+// planned shows how far the counting is, and what is tried again, where it takes longer than a moment.
+func planned(ctx context.Context, run *v1alpha1.SimCLRRun, from stage.Sources) (*plan.Plan, error) {
+	t := report.New(run.Name, "plan", 1, 0)
+	counting, counted := context.WithCancel(context.Background())
+	shown := make(chan struct{})
+	go func() {
+		defer close(shown)
+		select {
+		case <-counting.Done():
+		case <-time.After(time.Second):
+			<-report.Show(counting, os.Stderr, t, map[string]bool{})
+		}
+	}()
+	defer func() {
+		counted()
+		<-shown
+	}()
+	return stage.Plan(ctx, run, from, defaultThreads(), t)
 }

@@ -10,9 +10,9 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/report"
 )
 
-// Plan counts the images and plans a resolved run. A known dataset without a directory is not
-// downloaded for it.
-func Plan(ctx context.Context, run *v1alpha1.SimCLRRun, from Sources, workers int) (*plan.Plan, error) {
+// Plan counts the images and plans a resolved run, and tells the tracker how far it is. A known dataset
+// without a directory is not downloaded for it.
+func Plan(ctx context.Context, run *v1alpha1.SimCLRRun, from Sources, workers int, t *report.Tracker) (*plan.Plan, error) {
 	s := &run.Spec
 	if from.Directory == "" && s.Evaluation == nil {
 		if k, ok := dataset.Known(s.Dataset.Name); ok {
@@ -23,7 +23,8 @@ func Plan(ctx context.Context, run *v1alpha1.SimCLRRun, from Sources, workers in
 			return plan.New(run, plan.Facts{Pretraining: k, Evaluation: k})
 		}
 	}
-	d, err := openData(ctx, s, from, workers, report.New(run.Name, "plan", 1, 0))
+	from.retrying = t.Warn
+	d, err := openData(ctx, s, from, workers, t)
 	if err != nil {
 		return nil, err
 	}
