@@ -65,7 +65,7 @@ func (r *remote) final(name string, err error) error {
 	case code == http.StatusUnauthorized || code == http.StatusForbidden || deniedCodes[apiCode(err)]:
 		return contract.UserErrorf("DatasetNotReadable", "%s: access is denied (%s); %s", path, brief(err), r.denied)
 	case apiCode(err) == "NoSuchBucket" || errors.Is(err, storage.ErrBucketNotExist):
-		return contract.UserErrorf("DatasetNotFound", "%s: there is no such bucket (%s); correct %s.uri", path, brief(err), r.field)
+		return contract.UserErrorf("DatasetNotFound", "%s: there is no such bucket; correct %s.uri", path, r.field)
 	case (code == http.StatusNotFound || code == http.StatusGone) && absentCodes[apiCode(err)]:
 		return &fs.PathError{Op: "open", Path: path, Err: fs.ErrNotExist}
 	case code == 0 || code == http.StatusRequestTimeout || code == http.StatusTooEarly || code == http.StatusTooManyRequests || code >= 500:
