@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/test/scenario"
 )
 
 // The whole life of a run: every stage, live progress, results that a run without a cluster has too, the encoder off the
@@ -27,7 +28,7 @@ import (
 func TestWholeLife(t *testing.T) {
 	s := start(t, func(r *v1alpha1.SimCLRRun) { r.Spec.Pretraining.Epochs = new(int32(16)) }) // of several polls, on any machine
 	seen := s.watchSteps("pretrain")
-	run := s.completes()
+	run := s.Completes()
 	if len(seen()) < 3 {
 		t.Errorf("steps seen in status.stages: %v, want at least 3", seen())
 	}
@@ -42,25 +43,25 @@ func TestWholeLife(t *testing.T) {
 	s.sameWithoutCluster(run)
 	s.encoderOffTheClaim(run)
 
-	s.must(api.Delete(t.Context(), run))
-	s.isGone(&corev1.PersistentVolumeClaim{}, run.Status.OutputClaim)
-	if pods := s.pods(); len(pods) > 0 {
+	s.Must(scenario.API.Delete(t.Context(), run))
+	s.IsGone(&corev1.PersistentVolumeClaim{}, run.Status.OutputClaim)
+	if pods := s.Pods(); len(pods) > 0 {
 		t.Errorf("pods are left: %v", pods)
 	}
 }
 
 // watchSteps notes the distinct steps that the status tells of a stage, until the test ends.
-func (s *scenario) watchSteps(stage string) func() []int64 {
+func (s *trial) watchSteps(stage string) func() []int64 {
 	s.Helper()
 	var steps []int64
-	s.eventually("three increasing steps", patience, func() string {
-		if p := s.stage(stage).Progress; p != nil && p.Step > 0 && !slices.Contains(steps, p.Step) {
+	s.Eventually("three increasing steps", scenario.Patience, func() string {
+		if p := s.Stage(stage).Progress; p != nil && p.Step > 0 && !slices.Contains(steps, p.Step) {
 			if len(steps) > 0 && p.Step < steps[len(steps)-1] {
 				s.Errorf("step %d after %v", p.Step, steps)
 			}
 			steps = append(steps, p.Step)
 		}
-		if len(steps) < 3 && s.stage(stage).State != v1alpha1.StageComplete {
+		if len(steps) < 3 && s.Stage(stage).State != v1alpha1.StageComplete {
 			return "fewer than three"
 		}
 		return ""
@@ -69,23 +70,23 @@ func (s *scenario) watchSteps(stage string) func() []int64 {
 }
 
 // sameWithoutCluster runs the same file with no cluster: the same image's program, libraries, and threads.
-func (s *scenario) sameWithoutCluster(run *v1alpha1.SimCLRRun) {
+func (s *trial) sameWithoutCluster(run *v1alpha1.SimCLRRun) {
 	s.Helper()
 	dir := s.TempDir()
 	file := filepath.Join(dir, "run.yaml")
 	kind := metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "SimCLRRun"}
 	raw, err := yaml.Marshal(&v1alpha1.SimCLRRun{TypeMeta: kind, ObjectMeta: metav1.ObjectMeta{Name: run.Name}, Spec: run.Spec})
-	s.must(err)
-	s.must(os.WriteFile(file, raw, 0o644))
-	cmd := exec.Command(trainer, "run", "-f", file, "--output", filepath.Join(dir, "out"), "--cache", filepath.Join(dir, "cache"),
-		"--dataset-mirror", mirror, "--threads", strconv.Itoa(int(run.Status.Threads)))
+	s.Must(err)
+	s.Must(os.WriteFile(file, raw, 0o644))
+	cmd := exec.Command(scenario.Trainer, "run", "-f", file, "--output", filepath.Join(dir, "out"), "--cache", filepath.Join(dir, "cache"),
+		"--dataset-mirror", scenario.Mirror, "--threads", strconv.Itoa(int(run.Status.Threads)))
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.Fatalf("%v\n%s", err, out)
 	}
 	raw, err = os.ReadFile(filepath.Join(dir, "out", "results.json"))
-	s.must(err)
+	s.Must(err)
 	var want v1alpha1.Results
-	s.must(json.Unmarshal(raw, &want))
+	s.Must(json.Unmarshal(raw, &want))
 	if diff := cmp.Diff(&want, run.Status.Results); diff != "" {
 		s.Errorf("status.results (-without a cluster +in status):\n%s", diff)
 	}
@@ -95,10 +96,10 @@ func (s *scenario) sameWithoutCluster(run *v1alpha1.SimCLRRun) {
 }
 
 // encoderOffTheClaim runs the commands of docs/encoder.md as they stand there.
-func (s *scenario) encoderOffTheClaim(run *v1alpha1.SimCLRRun) {
+func (s *trial) encoderOffTheClaim(run *v1alpha1.SimCLRRun) {
 	s.Helper()
-	doc, err := os.ReadFile(filepath.Join(root, "docs/encoder.md"))
-	s.must(err)
+	doc, err := os.ReadFile(filepath.Join(scenario.Root, "docs/encoder.md"))
+	s.Must(err)
 	blocks := regexp.MustCompile("(?s)```sh\n(.*?)```").FindAllSubmatch(doc, -1)
 	if len(blocks) != 1 {
 		s.Fatalf("docs/encoder.md has %d blocks of sh, want 1", len(blocks))
@@ -109,9 +110,9 @@ func (s *scenario) encoderOffTheClaim(run *v1alpha1.SimCLRRun) {
 	cmd := exec.Command("bash", "-c", script)
 	cmd.Dir = dir
 	config, err := os.ReadFile(os.Getenv("KUBECONFIG"))
-	s.must(err)
+	s.Must(err)
 	own := filepath.Join(dir, "kubeconfig") // its current namespace changes
-	s.must(os.WriteFile(own, config, 0o600))
+	s.Must(os.WriteFile(own, config, 0o600))
 	cmd.Env = append(os.Environ(), "KUBECONFIG="+own)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.Fatalf("docs/encoder.md: %v\n%s", err, out)
@@ -134,17 +135,17 @@ func sumOf(t *testing.T, path string) string {
 // A claim with retention Retain outlives its run; pods that train stop with it.
 func TestDeletionWhileTraining(t *testing.T) {
 	s := start(t, func(r *v1alpha1.SimCLRRun) { r.Spec.Output.Claim.Retention = v1alpha1.ClaimRetain })
-	s.trains("pretrain", 1)
-	run := s.get()
-	s.must(api.Delete(t.Context(), run))
-	s.eventually("end of the pods", patience, func() string {
-		if pods := s.pods(); len(pods) > 0 {
+	s.Trains("pretrain", 1)
+	run := s.Get()
+	s.Must(scenario.API.Delete(t.Context(), run))
+	s.Eventually("end of the pods", scenario.Patience, func() string {
+		if pods := s.Pods(); len(pods) > 0 {
 			return pods[0].Name
 		}
 		return ""
 	})
 	var claim corev1.PersistentVolumeClaim
-	s.must(api.Get(t.Context(), s.key(run.Status.OutputClaim), &claim))
+	s.Must(scenario.API.Get(t.Context(), s.Key(run.Status.OutputClaim), &claim))
 	if claim.DeletionTimestamp != nil || metav1.GetControllerOf(&claim) != nil {
 		t.Errorf("claim %+v", claim.ObjectMeta)
 	}

@@ -16,13 +16,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/simclr-operator/simclr-operator/controllers"
+	"github.com/simclr-operator/simclr-operator/test/scenario"
 )
 
 // onlyNode is the cluster's node, which has a kubelet.
 func onlyNode(t *testing.T) string {
 	t.Helper()
 	var nodes corev1.NodeList
-	if err := api.List(t.Context(), &nodes); err != nil || len(nodes.Items) != 1 {
+	if err := scenario.API.List(t.Context(), &nodes); err != nil || len(nodes.Items) != 1 {
 		t.Fatalf("%d nodes, want 1: %v", len(nodes.Items), err)
 	}
 	return nodes.Items[0].Name
@@ -58,12 +59,12 @@ func change(t *testing.T, name string, object, status func(*corev1.Node)) {
 		change func(*corev1.Node)
 		patch  func(*corev1.Node, client.Patch) error
 	}{
-		{object, func(n *corev1.Node, p client.Patch) error { return api.Patch(ctx, n, p) }},
-		{status, func(n *corev1.Node, p client.Patch) error { return api.Status().Patch(ctx, n, p) }},
+		{object, func(n *corev1.Node, p client.Patch) error { return scenario.API.Patch(ctx, n, p) }},
+		{status, func(n *corev1.Node, p client.Patch) error { return scenario.API.Status().Patch(ctx, n, p) }},
 	} {
 		err := retry.RetryOnConflict(retry.DefaultRetry, func() error {
 			var node corev1.Node
-			if err := api.Get(ctx, client.ObjectKey{Name: name}, &node); err != nil {
+			if err := scenario.API.Get(ctx, client.ObjectKey{Name: name}, &node); err != nil {
 				return err
 			}
 			before := node.DeepCopy()
@@ -83,11 +84,11 @@ func createNode(t *testing.T, name string, k kind) {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: maps.Clone(k.labels)}}
 	node.Labels[corev1.LabelHostname] = name
 	node.Spec.Taints = []corev1.Taint{k.taint()}
-	if err := api.Create(ctx, node); err != nil {
+	if err := scenario.API.Create(ctx, node); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := api.Delete(ctx, node); err != nil {
+		if err := scenario.API.Delete(ctx, node); err != nil {
 			t.Error(err)
 		}
 	})
@@ -100,16 +101,16 @@ func createNode(t *testing.T, name string, k kind) {
 	node.Status.Conditions = []corev1.NodeCondition{{
 		Type: corev1.NodeReady, Status: corev1.ConditionTrue, Reason: "Test", LastHeartbeatTime: now, LastTransitionTime: now,
 	}}
-	if err := api.Status().Patch(ctx, node, client.MergeFrom(before)); err != nil {
+	if err := scenario.API.Status().Patch(ctx, node, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
 	}
 }
 
 // placed checks the pod that ran on the node.
-func (s *scenario) placed(node string, k kind, devices int64) {
+func (s *trial) placed(node string, k kind, devices int64) {
 	s.Helper()
 	var list corev1.PodList
-	s.must(api.List(s.Context(), &list, client.InNamespace(s.run.Namespace), client.MatchingLabels{controllers.LabelRun: s.run.Name}))
+	s.Must(scenario.API.List(s.Context(), &list, client.InNamespace(s.Run.Namespace), client.MatchingLabels{controllers.LabelRun: s.Run.Name}))
 	if len(list.Items) != 1 {
 		s.Fatalf("%d pods, want 1: a user error is not tried again", len(list.Items))
 	}
@@ -121,23 +122,23 @@ func (s *scenario) placed(node string, k kind, devices int64) {
 }
 
 // createAnywhere makes a claim whose volume every node has.
-func (s *scenario) createAnywhere(name string) {
+func (s *trial) createAnywhere(name string) {
 	s.Helper()
 	storage := corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
 	modes := []corev1.PersistentVolumeAccessMode{corev1.ReadWriteMany}
 	volume := &corev1.PersistentVolume{
-		ObjectMeta: metav1.ObjectMeta{Name: s.run.Namespace},
+		ObjectMeta: metav1.ObjectMeta{Name: s.Run.Namespace},
 		Spec: corev1.PersistentVolumeSpec{
 			Capacity: storage, AccessModes: modes,
-			ClaimRef: &corev1.ObjectReference{Namespace: s.run.Namespace, Name: name},
+			ClaimRef: &corev1.ObjectReference{Namespace: s.Run.Namespace, Name: name},
 			PersistentVolumeSource: corev1.PersistentVolumeSource{HostPath: &corev1.HostPathVolumeSource{
 				Path: s.TempDir(), Type: new(corev1.HostPathDirectory)}},
 		},
 	}
-	s.must(api.Create(s.Context(), volume))
-	s.Cleanup(func() { s.must(api.Delete(context.WithoutCancel(s.Context()), volume)) })
-	s.must(api.Create(s.Context(), &corev1.PersistentVolumeClaim{
-		ObjectMeta: metav1.ObjectMeta{Namespace: s.run.Namespace, Name: name},
+	s.Must(scenario.API.Create(s.Context(), volume))
+	s.Cleanup(func() { s.Must(scenario.API.Delete(context.WithoutCancel(s.Context()), volume)) })
+	s.Must(scenario.API.Create(s.Context(), &corev1.PersistentVolumeClaim{
+		ObjectMeta: metav1.ObjectMeta{Namespace: s.Run.Namespace, Name: name},
 		Spec: corev1.PersistentVolumeClaimSpec{
 			StorageClassName: new(""), VolumeName: volume.Name, AccessModes: modes,
 			Resources: corev1.VolumeResourceRequirements{Requests: storage},

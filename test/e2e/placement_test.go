@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/test/scenario"
 )
 
 // A kind of node is what the scheduler knows of one with accelerators: extended resources, labels and the taint.
@@ -48,16 +49,16 @@ func TestPlacementOnTheNode(t *testing.T) {
 				r.Spec.Template.Resources = &corev1.ResourceRequirements{Requests: corev1.ResourceList{
 					corev1.ResourceCPU: resource.MustParse("500m"), corev1.ResourceMemory: resource.MustParse("1Gi")}}
 			}
-			s := start(t, pretrainOnly, small)
-			s.condition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, "Unschedulable", time.Minute, "nodes are available")
-			s.condition(v1alpha1.ConditionResourcesFit, metav1.ConditionFalse, "Unschedulable", time.Second)
+			s := start(t, scenario.PretrainOnly, small)
+			s.Condition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, "Unschedulable", time.Minute, "nodes are available")
+			s.Condition(v1alpha1.ConditionResourcesFit, metav1.ConditionFalse, "Unschedulable", time.Second)
 
 			become(t, node, tc.kind)
 			s.fails("UserError", "no engine for "+name)
 			s.placed(node, tc.kind, tc.devices)
 
-			other := start(t, pretrainOnly) // on CPUs, without the toleration
-			other.condition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, "Unschedulable", time.Minute, "taint")
+			other := start(t, scenario.PretrainOnly) // on CPUs, without the toleration
+			other.Condition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, "Unschedulable", time.Minute, "taint")
 		})
 	}
 }
@@ -78,12 +79,12 @@ func TestPlacementAmongNodes(t *testing.T) {
 		"v5e":  {Type: v1alpha1.TPU, Generation: "v5e", Topology: "2x4"},
 	} {
 		t.Run(want, func(t *testing.T) {
-			s := start(t, pretrainOnly, func(r *v1alpha1.SimCLRRun) {
+			s := start(t, scenario.PretrainOnly, func(r *v1alpha1.SimCLRRun) {
 				r.Spec.Accelerator, r.Spec.BatchSize = accelerator, 128
 				r.Spec.Output = v1alpha1.OutputSpec{ExistingClaim: "anywhere"}
 			})
 			s.createAnywhere("anywhere")
-			s.condition(v1alpha1.ConditionResourcesFit, metav1.ConditionTrue, "Scheduled", time.Minute, "node "+want)
+			s.Condition(v1alpha1.ConditionResourcesFit, metav1.ConditionTrue, "Scheduled", time.Minute, "node "+want)
 		})
 	}
 }
