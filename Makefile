@@ -135,7 +135,11 @@ test-unit: deps envtest-binaries ## Run the unit and API-server tests (root: som
 
 .PHONY: test-e2e
 test-e2e: build ## Run the tests on a real node (root on Debian 12; removes the cluster where it was not up before).
-	@hack/e2e.sh
+	@hack/e2e.sh -timeout 25m -short ./test/e2e ./test/chaos
+
+.PHONY: test-chaos
+test-chaos: build ## Do to runs all that clusters do to them, docs/reliability.md (root on Debian 12; at most 80 minutes).
+	@hack/e2e.sh -timeout 80m -v ./test/chaos
 
 .PHONY: test-slow
 test-slow: build ## Run the slow tests: the yardstick run's accuracies.

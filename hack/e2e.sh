@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# make test-e2e: the tests on a real node. A local cluster that was not there before is removed again, and what it leaves
-# behind is an error; one that was there stays, with the operator upgraded.
+# Tests on a real node: hack/e2e.sh PACKAGE... [FLAGS of go test]. A local cluster that was not there before is removed again,
+# and what it leaves behind is an error; one that was there stays, with the operator upgraded.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source hack/environment.sh
-[ "$cluster" = local ] || die "test-e2e needs the local cluster: it changes nodes and kills processes. Unset CLUSTER."
+[ "$cluster" = local ] || die "these tests need the local cluster: it changes nodes and kills processes. Unset CLUSTER."
 
 # What a cluster is made of, as this machine has it now. A process that has ended and waits for init to notice is none of
 # it.
@@ -21,7 +21,7 @@ finish() {
   code=$?
   make --no-print-directory cluster-down || code=1
   if ! diff <(echo "$before") <(traces); then
-    echo "test-e2e: the above is what the cluster left behind (>) or took away (<)" >&2
+    echo "e2e: the above is what the cluster left behind (>) or took away (<)" >&2
     code=1
   fi
   exit $code
@@ -32,4 +32,4 @@ if [ ! -e /var/lib/simclr-cluster ]; then
   trap finish EXIT
 fi
 make --no-print-directory cluster-up install HELM_FLAGS="--set progressIntervalSeconds=1"
-PATH=$PWD/build/k8s/bin:$PATH SIMCLR_E2E_MIRROR=$mirror go test -tags e2e -count 1 -timeout 25m ./test/e2e "$@"
+PATH=$PWD/build/k8s/bin:$PATH SIMCLR_E2E_MIRROR=$mirror go test -tags e2e -count 1 -p 1 "$@"

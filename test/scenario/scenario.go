@@ -40,8 +40,9 @@ spec:
   output: {claim: {size: 1Gi, retention: Delete}}
 `
 
-// PretrainOnly ends after the encoder is there.
+// PretrainOnly ends after the encoder is there. It trains long enough to be disturbed on a fast machine.
 func PretrainOnly(r *v1alpha1.SimCLRRun) {
+	r.Spec.Pretraining.Epochs = new(int32(12))
 	r.Spec.KNN.Mode, r.Spec.LinearEvaluation = v1alpha1.Disabled, v1alpha1.LinearEvaluationSpec{Mode: v1alpha1.Disabled}
 	r.Spec.Finetuning = nil
 }
