@@ -3,6 +3,7 @@
 package chaos
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -101,12 +102,17 @@ func (s *trial) processOf(name string) int {
 func (s *trial) replicas(n int32) {
 	s.Helper()
 	key := client.ObjectKey{Namespace: operatorNamespace, Name: operatorName}
+	ctx := context.WithoutCancel(s.Context())
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"replicas":`+strconv.Itoa(int(n))+`}}`))
 	d := &appsv1.Deployment{}
 	d.Namespace, d.Name = key.Namespace, key.Name
-	s.Must(scenario.API.Patch(s.Context(), d, patch))
+	s.Must(scenario.API.Patch(ctx, d, patch))
+	if n == 0 { // at once
+		operatorKilled(s)
+	}
 	s.Eventually(strconv.Itoa(int(n))+" replicas", scenario.Patience, func() string {
-		s.Must(scenario.API.Get(s.Context(), key, d))
+		d = &appsv1.Deployment{}
+		s.Must(scenario.API.Get(ctx, key, d))
 		if d.Status.ObservedGeneration < d.Generation || d.Status.Replicas != n || d.Status.ReadyReplicas != n || len(s.operators()) != int(n) {
 			return strconv.Itoa(int(d.Status.ReadyReplicas)) + " are ready"
 		}

@@ -26,7 +26,7 @@ func statusWiped(s *trial) {
 // messageLost takes the pod away, and the message with it, after its trainer has ended and before the operator has looked.
 func messageLost(s *trial) {
 	pod := s.pod()
-	s.replicas(0)
+	s.Frozen(func() { s.replicas(0) })
 	s.Eventually("the trainer's end", scenario.Patience, func() string {
 		s.Must(scenario.API.Get(s.Context(), client.ObjectKeyFromObject(pod), pod))
 		if pod.Status.Phase != corev1.PodSucceeded {
@@ -35,5 +35,6 @@ func messageLost(s *trial) {
 		return ""
 	})
 	s.Must(scenario.API.Delete(s.Context(), pod, client.GracePeriodSeconds(0)))
+	s.IsGone(&corev1.Pod{}, pod.Name)
 	s.replicas(1)
 }

@@ -4,9 +4,9 @@ package chaos
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -141,8 +141,8 @@ func onSmallDisk(t *testing.T, r *v1alpha1.SimCLRRun) {
 		}
 	}
 	t.Cleanup(func() {
-		if err := scenario.API.Delete(t.Context(), volume); err != nil {
-			t.Log(err) // it goes with the cluster
+		if err := scenario.API.Delete(context.WithoutCancel(t.Context()), volume); err != nil {
+			t.Error(err)
 		}
 	})
 	r.Spec.Output = v1alpha1.OutputSpec{ExistingClaim: claim.Name}
@@ -169,30 +169,4 @@ func diskFull(s *trial) {
 		return ""
 	})
 	s.Must(os.Remove(file))
-}
-
-// staleWriter is a trainer of the first attempt that goes on after the second has begun: on a node that the cluster has
-// given up, say. It runs the same program on the same files, as the same user.
-func staleWriter(s *trial) {
-	var maps corev1.ConfigMapList
-	s.Must(scenario.API.List(s.Context(), &maps, client.InNamespace(s.Run.Namespace), client.HasLabels{"training.simclr.dev/run"}))
-	if len(maps.Items) != 1 {
-		s.Fatalf("%d ConfigMaps of the run", len(maps.Items))
-	}
-	dir := s.TempDir()
-	s.Must(os.Chmod(filepath.Dir(dir), 0o755))
-	s.Must(os.Chown(dir, trainerUser, trainerUser))
-	file := filepath.Join(dir, "run.yaml")
-	for _, text := range maps.Items[0].Data {
-		s.Must(os.WriteFile(file, []byte(text), 0o644))
-	}
-	c := exec.Command(scenario.Trainer, "stage", "--run", file, "--stage", pretrain)
-	c.Env = append(os.Environ(), "SIMCLR_ATTEMPT=1", "SIMCLR_THREADS="+strconv.Itoa(int(s.Get().Status.Threads)), "SIMCLR_OUTPUT="+s.output(), "XDG_CACHE_HOME="+dir,
-		"SIMCLR_DATASET_MIRROR="+scenario.Mirror, "SIMCLR_HTTP_ADDRESS=127.0.0.1:0", "SIMCLR_TERMINATION_LOG="+filepath.Join(dir, "message"))
-	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: trainerUser, Gid: trainerUser}}
-	s.KillTrainer()
-	out, err := c.CombinedOutput() // begins before the next attempt, which waits for its back-off
-	if c.ProcessState.ExitCode() != contract.ExitStorage || !strings.Contains(string(out), "attempt 2 has begun") {
-		s.Fatalf("the earlier attempt: %v, want exit code %d and that attempt 2 has begun\n%s", err, contract.ExitStorage, out)
-	}
 }

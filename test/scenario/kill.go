@@ -22,6 +22,15 @@ func (s *Scenario) Kill(pid int) {
 	s.Must(syscall.Kill(pid, syscall.SIGKILL))
 }
 
+// Frozen stops the trainer's process while f runs, however fast the machine trains.
+func (s *Scenario) Frozen(f func()) {
+	s.Helper()
+	pid := s.TrainerPID()
+	s.Must(syscall.Kill(pid, syscall.SIGSTOP))
+	f()
+	s.Must(syscall.Kill(pid, syscall.SIGCONT))
+}
+
 // TrainerPID is the process of the run's trainer on the node.
 func (s *Scenario) TrainerPID() int {
 	s.Helper()
