@@ -1,6 +1,10 @@
 package controllers
 
 import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -36,5 +40,36 @@ func clean(text string, limit int) string {
 // lastLines is the end of a log: a kubelet's fallback for a termination message.
 func lastLines(log string) string {
 	lines := strings.Split(strings.TrimSpace(log), "\n")
-	return strings.Join(lines[max(0, len(lines)-3):], " | ")
+	lines = lines[max(0, len(lines)-3):]
+	for i, line := range lines {
+		lines[i] = readable(line)
+	}
+	return strings.Join(lines, " | ")
+}
+
+// saidElsewhere of a line of a trainer's log: what the status says beside it, or what stands before the rest.
+var saidElsewhere = map[string]bool{"time": true, "level": true, "msg": true, "run": true, "stage": true, "attempt": true, "rank": true}
+
+// readable is a line of a JSON log as a person would write it; other lines stay.
+func readable(line string) string {
+	var record map[string]any
+	if err := json.Unmarshal([]byte(line), &record); err != nil || record["msg"] == nil {
+		return line
+	}
+	var words []string
+	if level := record["level"]; level != nil && level != "INFO" {
+		words = append(words, fmt.Sprint(level))
+	}
+	words = append(words, fmt.Sprint(record["msg"]))
+	for _, key := range slices.Sorted(maps.Keys(record)) {
+		if saidElsewhere[key] {
+			continue
+		}
+		if number, ok := record[key].(float64); ok {
+			words = append(words, fmt.Sprintf("%s=%.6g", key, number))
+		} else {
+			words = append(words, fmt.Sprintf("%s=%v", key, record[key]))
+		}
+	}
+	return strings.Join(words, " ")
 }
