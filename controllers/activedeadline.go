@@ -54,11 +54,11 @@ func (s *scope) active() (sum time.Duration, running bool) {
 	if newest == nil {
 		return sum, false
 	}
-	of := time.Duration(parseCount(newest.job.Annotations[annotationActiveSeconds])) * time.Second
+	of := time.Duration(parseCount(newest.object.GetAnnotations()[annotationActiveSeconds])) * time.Second
 	for i := range newest.pods {
 		status := trainerStatus(&newest.pods[i])
 		switch {
-		case status == nil:
+		case status == nil, rankOf(&newest.pods[i]) != 0: // several workers run at once
 		case status.State.Running != nil:
 			of, running = of+s.now.Sub(status.State.Running.StartedAt.Time), true
 		case status.State.Terminated != nil && !status.State.Terminated.StartedAt.IsZero():
@@ -73,7 +73,8 @@ func (s *scope) newestOfAll() *attempt {
 	var newest *attempt
 	for i := range s.attempts {
 		a := &s.attempts[i]
-		if newest == nil || newest.job.CreationTimestamp.Before(&a.job.CreationTimestamp) {
+		made := a.object.GetCreationTimestamp()
+		if newest == nil || newest.object.GetCreationTimestamp().Time.Before(made.Time) {
 			newest = a
 		}
 	}

@@ -27,6 +27,8 @@ func TestActive(t *testing.T) {
 	runs := pod(corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: at(40 * time.Second)}})
 	ended := pod(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: at(100 * time.Second), FinishedAt: at(70 * time.Second)}})
 	waits := pod(corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}})
+	other := *runs.DeepCopy()
+	other.Labels = map[string]string{batchv1.JobCompletionIndexAnnotation: "1"}
 	for name, tc := range map[string]struct {
 		told        int64
 		before      int64 // the newest attempt, as its Job says
@@ -40,6 +42,7 @@ func TestActive(t *testing.T) {
 		"a pod that runs":                 {pods: []corev1.Pod{runs}, want: 40 * time.Second, wantRunning: true},
 		"a pod that has ended":            {pods: []corev1.Pod{ended}, want: 30 * time.Second},
 		"one after the other":             {pods: []corev1.Pod{ended, runs}, want: 70 * time.Second, wantRunning: true},
+		"two at once":                     {pods: []corev1.Pod{runs, other}, want: 40 * time.Second, wantRunning: true},
 		"with earlier attempts":           {before: 100, pods: []corev1.Pod{runs}, want: 140 * time.Second, wantRunning: true},
 		"of a status that was lost":       {told: 0, before: 100, want: 100 * time.Second},
 		"of an attempt whose pod is gone": {told: 130, before: 100, pods: nil, want: 130 * time.Second},
@@ -47,7 +50,7 @@ func TestActive(t *testing.T) {
 		s := newScope(&v1alpha1.SimCLRRun{Status: v1alpha1.SimCLRRunStatus{ActiveSeconds: tc.told}}, now)
 		if tc.pods != nil || tc.before > 0 {
 			job := wrap.MakeJob("pretrain", map[string]string{annotationActiveSeconds: strconv.FormatInt(tc.before, 10)}).Obj()
-			s.attempts = []attempt{{stage: "pretrain", number: 1, job: job, pods: tc.pods}}
+			s.attempts = []attempt{{stage: "pretrain", number: 1, object: job, job: job, pods: tc.pods}}
 		}
 		if got, running := s.active(); got != tc.want || running != tc.wantRunning {
 			t.Errorf("%s: %s, running %v; want %s, %v", name, got, running, tc.want, tc.wantRunning)

@@ -1,15 +1,21 @@
 package controllers
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 )
 
-// Annotations of an attempt's Job.
+// Annotations of an attempt's Job or JobSet.
 const (
 	annotationConfigHash      = "training.simclr.dev/config-hash"
 	annotationContractVersion = "training.simclr.dev/contract-version"
@@ -20,15 +26,19 @@ const (
 	annotationActiveSeconds   = "training.simclr.dev/active-seconds" // of the run, before the attempt
 )
 
-// attempt is one Job of a stage and its pods.
+// attempt is one try at a stage: a Job with its pod, or, where several workers train together, a JobSet with one Job and their
+// pods.
 type attempt struct {
-	stage  string
-	number int32
-	job    *batchv1.Job
-	pods   []corev1.Pod
+	stage   string
+	number  int32
+	object  client.Object  // what the operator made: the Job, or the JobSet
+	set     *jobset.JobSet // nil where the operator made a Job
+	job     *batchv1.Job   // which makes the pods; nil before a JobSet has made it, and where it is gone
+	workers int32
+	pods    []corev1.Pod // oldest first
 }
 
-// ledger is what led to an attempt. It is written to the attempt's Job when that is made and never
+// ledger is what led to an attempt. It is written to the attempt's Job or JobSet when that is made and never
 // changes, so a stage's counters are read from its newest Job: a reconcile that runs twice, or with an
 // old cache, counts nothing twice, and a lost status loses no count.
 type ledger struct {
@@ -39,22 +49,50 @@ type ledger struct {
 }
 
 func newAttempt(job *batchv1.Job, pods []corev1.Pod) attempt {
-	a := attempt{
-		stage: job.Labels[LabelStage], number: int32(parseCount(job.Labels[LabelAttempt])), job: job,
+	a := attemptOf(job)
+	a.job, a.workers = job, 1
+	a.take(pods, func(pod *corev1.Pod) bool { return ownerOf(pod) == job.UID })
+	return a
+}
+
+// newSetAttempt finds a JobSet's Job and pods. Pods are known by the JobSet's UID in their labels, so that those of a Job that is
+// gone are found too.
+func newSetAttempt(set *jobset.JobSet, jobs []batchv1.Job, pods []corev1.Pod) attempt {
+	a := attemptOf(set)
+	a.set, a.workers = set, 1
+	if len(set.Spec.ReplicatedJobs) == 1 {
+		if n := set.Spec.ReplicatedJobs[0].Template.Spec.Completions; n != nil {
+			a.workers = *n
+		}
 	}
-	for _, pod := range pods {
-		if owner := pod.OwnerReferences; len(owner) > 0 && owner[0].UID == job.UID {
-			a.pods = append(a.pods, pod)
+	for i := range jobs {
+		job := &jobs[i]
+		if ownerOf(job) == set.UID && (a.job == nil || a.job.CreationTimestamp.Before(&job.CreationTimestamp)) {
+			a.job = job
+		}
+	}
+	a.take(pods, func(pod *corev1.Pod) bool { return pod.Labels[jobset.JobSetUIDKey] == string(set.UID) })
+	return a
+}
+
+func attemptOf(object client.Object) attempt {
+	labels := object.GetLabels()
+	return attempt{stage: labels[LabelStage], number: int32(parseCount(labels[LabelAttempt])), object: object}
+}
+
+func (a *attempt) take(pods []corev1.Pod, ours func(*corev1.Pod) bool) {
+	for i := range pods {
+		if ours(&pods[i]) {
+			a.pods = append(a.pods, pods[i])
 		}
 	}
 	slices.SortFunc(a.pods, func(x, y corev1.Pod) int {
 		return x.CreationTimestamp.Compare(y.CreationTimestamp.Time)
 	})
-	return a
 }
 
 func (a *attempt) ledger() ledger {
-	notes := a.job.Annotations
+	notes := a.object.GetAnnotations()
 	l := ledger{
 		charged:        int32(parseCount(notes[annotationCharged])),
 		unchargedInRow: int32(parseCount(notes[annotationUnchargedInRow])),
@@ -75,22 +113,64 @@ func (l ledger) annotations() map[string]string {
 	}
 }
 
-// pod is the newest pod; nil where there is none.
-func (a *attempt) pod() *corev1.Pod {
-	if len(a.pods) == 0 {
-		return nil
+// pod is the newest pod of rank 0, which tells of progress and results; nil where there is none.
+func (a *attempt) pod() *corev1.Pod { return a.podOf(0) }
+
+// podOf is the newest pod of a rank; nil where there is none.
+func (a *attempt) podOf(rank int32) *corev1.Pod {
+	for i := len(a.pods) - 1; i >= 0; i-- {
+		if rankOf(&a.pods[i]) == rank {
+			return &a.pods[i]
+		}
 	}
-	return &a.pods[len(a.pods)-1]
+	return nil
 }
+
+// nodes of the attempt's workers, in words.
+func (a *attempt) nodes() string {
+	var names []string
+	for rank := range a.workers {
+		if pod := a.podOf(rank); pod != nil && !slices.Contains(names, pod.Spec.NodeName) {
+			names = append(names, pod.Spec.NodeName)
+		}
+	}
+	if a.workers == 1 {
+		return "node " + strings.Join(names, "")
+	}
+	return fmt.Sprintf("%d workers, nodes %s", a.workers, strings.Join(names, ", "))
+}
+
+// template is that of the attempt's pods.
+func (a *attempt) template() *corev1.PodTemplateSpec {
+	switch {
+	case a.set == nil:
+		return &a.job.Spec.Template
+	case len(a.set.Spec.ReplicatedJobs) == 1:
+		return &a.set.Spec.ReplicatedJobs[0].Template.Spec.Template
+	}
+	return &corev1.PodTemplateSpec{}
+}
+
+func (a *attempt) deleted() bool { return a.object.GetDeletionTimestamp() != nil }
 
 // live says whether a pod of the attempt may still write to the output.
 func (a *attempt) live() bool {
 	return slices.ContainsFunc(a.pods, func(p corev1.Pod) bool { return !podEnded(&p) })
 }
 
-// ended says whether the Job will make no more pods.
-func (a *attempt) ended() bool {
-	return jobCondition(a.job, batchv1.JobComplete) != nil || jobCondition(a.job, batchv1.JobFailed) != nil
+// ended says whether no more pods will be made.
+func (a *attempt) ended() bool { return a.complete() || a.failed() }
+
+func (a *attempt) complete() bool {
+	return jobCondition(a.job, batchv1.JobComplete) != nil || a.setCondition(jobset.JobSetCompleted)
+}
+
+func (a *attempt) failed() bool {
+	return jobCondition(a.job, batchv1.JobFailed) != nil || a.setCondition(jobset.JobSetFailed)
+}
+
+func (a *attempt) setCondition(kind jobset.JobSetConditionType) bool {
+	return a.set != nil && meta.IsStatusConditionTrue(a.set.Status.Conditions, string(kind))
 }
 
 // over says whether nothing comes of an attempt any more, so that it can stay as the record of what
@@ -105,6 +185,9 @@ func (a *attempt) over() bool {
 }
 
 func jobCondition(job *batchv1.Job, kind batchv1.JobConditionType) *batchv1.JobCondition {
+	if job == nil {
+		return nil
+	}
 	for i := range job.Status.Conditions {
 		c := &job.Status.Conditions[i]
 		if c.Type == kind && c.Status == corev1.ConditionTrue {
@@ -112,6 +195,19 @@ func jobCondition(job *batchv1.Job, kind batchv1.JobConditionType) *batchv1.JobC
 		}
 	}
 	return nil
+}
+
+// rankOf is a pod's place among the workers, from 0: its index in its Job.
+func rankOf(pod *corev1.Pod) int32 {
+	return int32(parseCount(pod.Labels[batchv1.JobCompletionIndexAnnotation]))
+}
+
+// ownerOf is the UID of an object's controller; "" where it has none.
+func ownerOf(object metav1.Object) types.UID {
+	if owner := metav1.GetControllerOf(object); owner != nil {
+		return owner.UID
+	}
+	return ""
 }
 
 func podEnded(pod *corev1.Pod) bool {

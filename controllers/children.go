@@ -7,8 +7,10 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 )
 
 // load lists the attempts of the run and their pods.
@@ -22,52 +24,96 @@ func (r *Reconciler) load(ctx context.Context, s *scope) error {
 	if err := r.List(ctx, &pods, ours...); err != nil {
 		return err
 	}
+	var sets jobset.JobSetList
+	if r.jobSets.Load() {
+		if err := r.List(ctx, &sets, ours...); err != nil {
+			return err
+		}
+	}
 	for i := range jobs.Items {
 		if job := &jobs.Items[i]; controlledBy(job, s.run) {
 			s.attempts = append(s.attempts, newAttempt(job, pods.Items))
 		}
 	}
+	for i := range sets.Items {
+		if set := &sets.Items[i]; controlledBy(set, s.run) {
+			s.attempts = append(s.attempts, newSetAttempt(set, jobs.Items, pods.Items))
+		}
+	}
 	s.sortAttempts()
-	s.strays = straysOf(jobs.Items, pods.Items)
+	s.strays = straysOf(jobs.Items, sets.Items, pods.Items)
 	return r.recallStatus(ctx, s)
 }
 
-// straysOf are the pods that have not ended although their Job is gone: kubectl delete job takes the Job
-// at once and gives its pod the grace period.
-func straysOf(jobs []batchv1.Job, pods []corev1.Pod) []corev1.Pod {
+// straysOf are the pods that have not ended although their Job or JobSet is gone: kubectl delete job takes the
+// Job at once and gives its pod the grace period.
+func straysOf(jobs []batchv1.Job, sets []jobset.JobSet, pods []corev1.Pod) []corev1.Pod {
 	return slices.DeleteFunc(slices.Clone(pods), func(p corev1.Pod) bool {
 		owner := metav1.GetControllerOf(&p)
-		return podEnded(&p) || owner == nil || owner.Kind != "Job" ||
-			slices.ContainsFunc(jobs, func(j batchv1.Job) bool { return j.UID == owner.UID })
+		if podEnded(&p) || owner == nil || owner.Kind != "Job" {
+			return true
+		}
+		if uid := p.Labels[jobset.JobSetUIDKey]; uid != "" {
+			return slices.ContainsFunc(sets, func(set jobset.JobSet) bool { return string(set.UID) == uid })
+		}
+		return slices.ContainsFunc(jobs, func(j batchv1.Job) bool { return j.UID == owner.UID })
 	})
 }
 
-// liveJob reads a Job past the cache; nil where there is none.
-func (r *Reconciler) liveJob(ctx context.Context, s *scope, name string) (*batchv1.Job, error) {
-	var job batchv1.Job
-	err := r.APIReader.Get(ctx, client.ObjectKey{Namespace: s.run.Namespace, Name: name}, &job)
-	if apierrors.IsNotFound(err) {
-		return nil, nil
+// read gets an object past the cache; false where there is none, or no such kind.
+func (r *Reconciler) read(ctx context.Context, s *scope, name string, object client.Object) (bool, error) {
+	err := r.APIReader.Get(ctx, client.ObjectKey{Namespace: s.run.Namespace, Name: name}, object)
+	if apierrors.IsNotFound(err) || meta.IsNoMatchError(err) {
+		return false, nil
 	}
-	return &job, err
+	return err == nil, err
 }
 
-// existing is the Job that has the name of the attempt that was to be made.
-func (r *Reconciler) existing(ctx context.Context, s *scope, name string) (*batchv1.Job, error) {
-	job, err := r.liveJob(ctx, s, name)
+// liveAttempt reads the run's Job or JobSet of a name past the cache; nil where there is none.
+func (r *Reconciler) liveAttempt(ctx context.Context, s *scope, name string) (*attempt, error) {
+	var job batchv1.Job
+	found, err := r.read(ctx, s, name, &job)
+	if err != nil {
+		return nil, err
+	}
+	if found && controlledBy(&job, s.run) {
+		return new(newAttempt(&job, nil)), nil
+	}
+	var set jobset.JobSet
+	if found, err = r.read(ctx, s, name, &set); err != nil || !found || !controlledBy(&set, s.run) {
+		return nil, err
+	}
+	return new(newSetAttempt(&set, nil, nil)), nil
+}
+
+// existing is what has the name of the attempt that was to be made.
+func (r *Reconciler) existing(ctx context.Context, s *scope, wanted *attempt) (*attempt, error) {
+	var a attempt
+	var found bool
+	var err error
+	kind, name := wanted.kind(), wanted.object.GetName()
+	if wanted.set != nil {
+		var set jobset.JobSet
+		found, err = r.read(ctx, s, name, &set)
+		a = newSetAttempt(&set, nil, nil)
+	} else {
+		var job batchv1.Job
+		found, err = r.read(ctx, s, name, &job)
+		a = newAttempt(&job, nil)
+	}
 	switch {
 	case err != nil:
 		return nil, err
-	case job == nil:
-		return nil, waitf(reasonStopping, "Job %s is going", name)
-	case controlledBy(job, s.run):
-		return job, nil
-	case job.DeletionTimestamp != nil, ofOlderRun(job, s.run):
-		return nil, waitf(reasonStopping, "Job %s is not this run's and is going", name)
+	case !found:
+		return nil, waitf(reasonStopping, "%s %s is going", kind, name)
+	case controlledBy(a.object, s.run):
+		return &a, nil
+	case a.deleted(), ofOlderRun(a.object, s.run):
+		return nil, waitf(reasonStopping, "%s %s is not this run's and is going", kind, name)
 	}
 	// Run a with stage b-c and run a-b with stage c both have a Job a-b-c-1.
-	if owner := metav1.GetControllerOf(job); owner != nil {
-		return nil, blockf(reasonNameTaken, "Job %s belongs to %s %s: make a new run of another name", name, owner.Kind, owner.Name)
+	if owner := metav1.GetControllerOf(a.object); owner != nil {
+		return nil, blockf(reasonNameTaken, "%s %s belongs to %s %s: make a new run of another name", kind, name, owner.Kind, owner.Name)
 	}
-	return nil, blockf(reasonNameTaken, "Job %s exists and is not this run's: delete it", name)
+	return nil, blockf(reasonNameTaken, "%s %s exists and is not this run's: delete it", kind, name)
 }

@@ -52,6 +52,8 @@ const (
 	reasonDatasetClaimNotFound  = "DatasetClaimNotFound"  // False
 	reasonEncoderSourceNotFound = "EncoderSourceNotFound" // False
 	reasonEncoderSourceNotReady = "EncoderSourceNotReady" // False
+	reasonJobSetMissing         = "JobSetMissing"         // False
+	reasonClaimNotShared        = "ClaimNotShared"        // False
 
 	reasonScheduled = "Scheduled" // ResourcesFit: True
 

@@ -55,7 +55,7 @@ func (r *Reconciler) fixConfig(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	s.tell("ConfigChanged", "accelerator or template has changed: the next attempt uses a new ConfigMap")
+	s.tell("ConfigChanged", "accelerator, workers or template have changed: the next attempt uses a new ConfigMap")
 	return r.useConfig(ctx, s, fixed)
 }
 
@@ -65,11 +65,11 @@ func (s *scope) runsWith(config *v1alpha1.SimCLRRun) bool {
 	text, err := marshalConfig(config)
 	hash := hashOf(text)
 	return !slices.ContainsFunc(s.attempts, func(a attempt) bool {
-		return !a.over() && (err != nil || a.job.Annotations[annotationConfigHash] != hash)
+		return !a.over() && (err != nil || a.object.GetAnnotations()[annotationConfigHash] != hash)
 	})
 }
 
-// stopForChange stops what runs with an older accelerator or template: the run was suspended, edited and
+// stopForChange stops what runs with older accelerator, workers or template: the run was suspended, edited and
 // resumed before the operator looked. Where it has looked at this spec before, the user changed nothing:
 // an operator's upgrade has brought other schema defaults, which are not for a run that has started.
 func (r *Reconciler) stopForChange(ctx context.Context, s *scope) error {
@@ -103,7 +103,7 @@ func (r *Reconciler) resolve(ctx context.Context, s *scope) (*v1alpha1.SimCLRRun
 	return fixed(resolved, image, orVersion(s.run.Status.ContractVersion))
 }
 
-// adopt is the fixed run with the accelerator and the template that the user has changed since.
+// adopt is the fixed run with the accelerator, the workers and the template that the user has changed since.
 func (r *Reconciler) adopt(s *scope) (*v1alpha1.SimCLRRun, error) {
 	resolved, err := v1alpha1.Resolve(s.run)
 	if err != nil {
@@ -114,7 +114,7 @@ func (r *Reconciler) adopt(s *scope) (*v1alpha1.SimCLRRun, error) {
 		image = r.imageFor(&resolved.Spec)
 	}
 	changed := s.config.DeepCopy()
-	changed.Spec.Accelerator, changed.Spec.Template = resolved.Spec.Accelerator, resolved.Spec.Template
+	changed.Spec.Accelerator, changed.Spec.Template, changed.Spec.Workers = resolved.Spec.Accelerator, resolved.Spec.Template, resolved.Spec.Workers
 	return fixed(changed, image, s.config.Status.ContractVersion)
 }
 
@@ -122,9 +122,6 @@ func fixed(run *v1alpha1.SimCLRRun, image string, version int32) (*v1alpha1.SimC
 	where, err := place(run.Spec.Accelerator)
 	if err != nil {
 		return nil, blockf(reasonInvalidSpec, "%v", err)
-	}
-	if where.hosts > 1 {
-		return nil, blockf(reasonInvalidSpec, "accelerator.topology %s needs %d hosts, and a run has one worker: choose a topology of one host", run.Spec.Accelerator.Topology, where.hosts)
 	}
 	f := &v1alpha1.SimCLRRun{
 		TypeMeta:   metav1.TypeMeta{APIVersion: v1alpha1.GroupVersion.String(), Kind: "SimCLRRun"},
@@ -138,7 +135,11 @@ func fixed(run *v1alpha1.SimCLRRun, image string, version int32) (*v1alpha1.SimC
 	if where.perHost > 0 {
 		f.Spec.Accelerator.DevicesPerWorker = &where.perHost
 	}
-	f.Status = v1alpha1.SimCLRRunStatus{Image: image, Threads: threadsOf(resources), ContractVersion: version}
+	workers := where.hosts
+	if f.Spec.Workers != nil {
+		workers = *f.Spec.Workers
+	}
+	f.Status = v1alpha1.SimCLRRunStatus{Image: image, Threads: threadsOf(resources), ContractVersion: version, Workers: workers}
 	return f, nil
 }
 
@@ -187,8 +188,8 @@ func (r *Reconciler) useConfig(ctx context.Context, s *scope, config *v1alpha1.S
 	}
 	s.config = config
 	st := &s.run.Status
-	st.ConfigHash, st.Image, st.Threads, st.ContractVersion =
-		hash, config.Status.Image, config.Status.Threads, config.Status.ContractVersion
+	st.ConfigHash, st.Image, st.Threads, st.ContractVersion, st.Workers =
+		hash, config.Status.Image, config.Status.Threads, config.Status.ContractVersion, config.Status.Workers
 	return nil
 }
 
@@ -228,7 +229,11 @@ func hashOf(text string) string {
 
 // inputsOf is the digest of what a user may change while a run is suspended.
 func inputsOf(run *v1alpha1.SimCLRRun) string {
-	text, err := json.Marshal([]any{run.Spec.Accelerator, run.Spec.Template})
+	inputs := []any{run.Spec.Accelerator, run.Spec.Template}
+	if run.Spec.Workers != nil { // a run of an older operator has none
+		inputs = append(inputs, run.Spec.Workers)
+	}
+	text, err := json.Marshal(inputs)
 	if err != nil {
 		panic(err) // plain structs of the API always marshal
 	}

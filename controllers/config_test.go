@@ -63,7 +63,7 @@ func TestDevicesOfAWorker(t *testing.T) {
 		"CPU":         {accelerator: v1alpha1.AcceleratorSpec{Type: v1alpha1.CPU}},
 		"a GPU":       {accelerator: v1alpha1.AcceleratorSpec{Type: v1alpha1.NvidiaGPU}, want: new(int32(1))},
 		"a TPU host":  {accelerator: tpu("2x4"), want: new(int32(8))},
-		"four hosts":  {accelerator: tpu("4x4"), wantErr: "needs 4 hosts"},
+		"four hosts":  {accelerator: tpu("4x4"), want: new(int32(4))},
 		"no topology": {accelerator: tpu("0x2"), wantErr: "accelerator.topology"},
 	} {
 		t.Run(name, func(t *testing.T) {

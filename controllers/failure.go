@@ -44,7 +44,7 @@ func endOf(a *attempt, now time.Time) time.Time {
 			return t.FinishedAt.Time
 		}
 	}
-	for i := range a.job.Status.Conditions {
+	for i := 0; a.job != nil && i < len(a.job.Status.Conditions); i++ {
 		if c := &a.job.Status.Conditions[i]; !c.LastTransitionTime.IsZero() {
 			return c.LastTransitionTime.Time
 		}
@@ -81,8 +81,8 @@ func (s *scope) stored(st *v1alpha1.StageStatus) bool {
 // remembered is the end of an attempt whose pod is gone, where it was noted while the pod was there: one
 // that is deleted meanwhile must neither look like one that is not made yet, nor make a charged failure
 // an uncharged one.
-func remembered(o outcome, noted *v1alpha1.Failure, job string) outcome {
-	if noted == nil || !strings.HasPrefix(noted.Pod, job+"-0-") {
+func remembered(o outcome, noted *v1alpha1.Failure, workload string) outcome {
+	if noted == nil || !strings.HasPrefix(noted.Pod, workload+"-") {
 		return o
 	}
 	o.kind, o.failure = outcomeDisrupted, *noted

@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
@@ -60,30 +61,61 @@ func (r *Reconciler) follow(ctx context.Context, s *scope, st *v1alpha1.StageSta
 	st.State = v1alpha1.StageRunning
 	s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonStarting,
 		fmt.Sprintf("stage %s: attempt %d is starting", st.Name, a.number))
-	pod := a.pod()
-	if pod != nil && pod.Spec.NodeName != "" {
-		s.set(v1alpha1.ConditionResourcesFit, metav1.ConditionTrue, reasonScheduled,
-			fmt.Sprintf("pod %s is on node %s", pod.Name, pod.Spec.NodeName))
+	s.noteNodes(a)
+	for rank := range a.workers {
+		if pod := a.podOf(rank); pod != nil && pod.DeletionTimestamp != nil {
+			s.stopping(st)
+			r.unanswered(s)
+			return nil
+		}
 	}
-	switch {
-	case pod != nil && pod.DeletionTimestamp != nil:
-		s.stopping(st)
-		r.unanswered(s)
-		return nil
-	case pod != nil && (podEnded(pod) || terminatedState(pod) != nil):
-		s.stopping(st) // until the kubelet and the Job controller have seen it
-		return nil
-	case pod != nil && isRunning(pod):
-		s.running = a // progress says more
-		return nil
+	for rank := range a.workers {
+		pod := a.podOf(rank)
+		switch {
+		case pod != nil && rank > 0 && endedWell(pod): // rank 0 evaluates alone
+			continue
+		case pod != nil && (podEnded(pod) || terminatedState(pod) != nil):
+			s.stopping(st) // until the kubelet and the Job controller have seen it
+			return nil
+		case pod != nil && isRunning(pod):
+			continue
+		}
+		return r.explainWait(ctx, s, st, a, rank)
 	}
-	why, err := r.waitingFor(ctx, s, a)
+	s.running = a // progress says more
+	return nil
+}
+
+// noteNodes says so once every worker has a node.
+func (s *scope) noteNodes(a *attempt) {
+	var where []string
+	for rank := range a.workers {
+		pod := a.podOf(rank)
+		if pod == nil || pod.Spec.NodeName == "" {
+			return
+		}
+		where = append(where, fmt.Sprintf("pod %s is on node %s", pod.Name, pod.Spec.NodeName))
+	}
+	s.set(v1alpha1.ConditionResourcesFit, metav1.ConditionTrue, reasonScheduled, strings.Join(where, ", "))
+}
+
+// explainWait says why a rank does not run.
+func (r *Reconciler) explainWait(ctx context.Context, s *scope, st *v1alpha1.StageStatus, a *attempt, rank int32) error {
+	why, err := r.waitingFor(ctx, s, a, a.podOf(rank))
 	if err != nil {
 		return err
 	}
 	s.requeue(pendingRetry)
 	if why == nil {
 		return nil
+	}
+	if a.workers > 1 {
+		why.message = fmt.Sprintf("rank %d of %d: %s", rank, a.workers, why.message)
+		if why.reason == reasonVolumeNotReady { // the secret may have been one of a deleted run of this name
+			if err := r.makeKey(ctx, s); err != nil {
+				return err
+			}
+		}
 	}
 	s.explainWaiting(st, why)
 	return nil
@@ -105,17 +137,9 @@ func (s *scope) explainWaiting(st *v1alpha1.StageStatus, why *waiting) {
 
 // waitingFor reads the pod first, then events, which alone tell of volumes and of pods that could not
 // be made.
-func (r *Reconciler) waitingFor(ctx context.Context, s *scope, a *attempt) (*waiting, error) {
-	pod := a.pod()
+func (r *Reconciler) waitingFor(ctx context.Context, s *scope, a *attempt, pod *corev1.Pod) (*waiting, error) {
 	if pod == nil {
-		if s.now.Sub(a.job.CreationTimestamp.Time) < quietTime {
-			return nil, nil
-		}
-		text, err := r.lastEvent(ctx, s, a.job.UID, "FailedCreate")
-		if err != nil || text == "" {
-			return nil, err
-		}
-		return &waiting{reason: reasonPodCreationFailed, message: text, stalled: true}, nil
+		return r.notMade(ctx, s, a)
 	}
 	if why := podWaiting(pod); why != nil {
 		if avoid := a.ledger().avoid; why.unfit && len(avoid) > 0 {
@@ -138,6 +162,24 @@ func (r *Reconciler) waitingFor(ctx context.Context, s *scope, a *attempt) (*wai
 		}
 	}
 	return nil, nil
+}
+
+// notMade is why an attempt has no pod.
+func (r *Reconciler) notMade(ctx context.Context, s *scope, a *attempt) (*waiting, error) {
+	if s.now.Sub(a.object.GetCreationTimestamp().Time) < quietTime {
+		return nil, nil
+	}
+	about, reason, text := a.object.GetUID(), "JobCreationFailed", ""
+	if a.job != nil {
+		about, reason = a.job.UID, "FailedCreate"
+	} else {
+		text = "JobSet " + a.object.GetName() + " has no Job yet: does JobSet's controller run (jobset-controller-manager in namespace jobset-system)?"
+	}
+	said, err := r.lastEvent(ctx, s, about, reason)
+	if err != nil || said == "" && text == "" {
+		return nil, err
+	}
+	return &waiting{reason: reasonPodCreationFailed, message: orElse(said, text), stalled: true}, nil
 }
 
 // podWaiting is what a pod's own status says.
@@ -220,4 +262,10 @@ func (r *Reconciler) unanswered(s *scope) {
 func isRunning(pod *corev1.Pod) bool {
 	status := trainerStatus(pod)
 	return status != nil && status.State.Running != nil
+}
+
+// endedWell says whether a pod's trainer is done.
+func endedWell(pod *corev1.Pod) bool {
+	t := terminatedState(pod)
+	return t != nil && t.ExitCode == contract.ExitDone
 }

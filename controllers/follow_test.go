@@ -158,7 +158,7 @@ func TestAvoidedNodesAreNamed(t *testing.T) {
 	job := wrap.MakeJob("pretrain", ledger{avoid: []string{"node-3", "node-4"}}.annotations()).Obj()
 	w := wrap.MakePod(job, "pod", "").Condition(corev1.PodScheduled, corev1.ConditionFalse, "Unschedulable", "0/4 nodes are available")
 	a := newAttempt(job, []corev1.Pod{w.Pod})
-	why, err := (&Reconciler{}).waitingFor(t.Context(), newScope(&v1alpha1.SimCLRRun{}, time.Unix(1e9, 0)), &a)
+	why, err := (&Reconciler{}).waitingFor(t.Context(), newScope(&v1alpha1.SimCLRRun{}, time.Unix(1e9, 0)), &a, a.pod())
 	if err != nil || why == nil || !strings.Contains(why.message, "0/4 nodes") || !strings.Contains(why.message, "node-3, node-4") {
 		t.Errorf("waiting %+v, error %v", why, err)
 	}

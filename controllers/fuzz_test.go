@@ -103,7 +103,7 @@ func FuzzSpec(f *testing.F) {
 			t.Errorf("run.yaml is not read as it was written: %v", err)
 		}
 		for _, stage := range s.config.Spec.StageNames() {
-			if _, err := r.job(s, stage, 1, ledger{}); err != nil {
+			if _, err := r.podTemplate(s, stage, 1, ledger{}); err != nil {
 				t.Errorf("stage %s: %v", stage, err)
 			}
 		}

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"context"
 	"maps"
 	"strconv"
 
@@ -12,42 +13,76 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
-// job is one attempt at a stage. It is made once and never updated; it makes no second pod after a
-// failure, because the restart budget is the operator's.
-func (r *Reconciler) job(s *scope, stage string, number int32, l ledger) (*batchv1.Job, error) {
-	pod, err := r.podTemplate(s, stage, number, l)
+// workload is a stage's next attempt, not made yet: a Job, or a JobSet where several workers train together. It is made once and
+// never updated; it makes no pod again after a failure, because the restart budget is the operator's.
+func (r *Reconciler) workload(ctx context.Context, s *scope, stage string, number int32, l ledger) (*attempt, error) {
+	workers := s.workersOf(stage)
+	template, err := r.podTemplate(s, stage, number, l)
 	if err != nil {
 		return nil, err
 	}
+	if workers == 1 {
+		return new(newAttempt(job(s, stage, number, l, template), nil)), nil
+	}
+	if !r.jobSets.Load() {
+		return nil, jobSetMissing(workers)
+	}
+	if err := r.makeKey(ctx, s); err != nil {
+		return nil, err
+	}
+	return new(newSetAttempt(jobSet(s, stage, number, l, template), nil, nil)), nil
+}
+
+// workersOf is how many pods a stage has. Those after pretraining have one, and so has one that takes an encoder over.
+func (s *scope) workersOf(stage string) int32 {
+	if stage != v1alpha1.StagePretrain || s.config.Spec.Pretraining.From != nil {
+		return 1
+	}
+	return max(1, s.config.Status.Workers) // a run of an older operator has none
+}
+
+func job(s *scope, stage string, number int32, l ledger, template corev1.PodTemplateSpec) *batchv1.Job {
+	return &batchv1.Job{
+		ObjectMeta: workloadMeta(s, stage, number, l),
+		Spec:       jobSpec(1, template),
+	}
+}
+
+func workloadMeta(s *scope, stage string, number int32, l ledger) metav1.ObjectMeta {
 	annotations := l.annotations()
 	annotations[annotationConfigHash] = s.run.Status.ConfigHash
 	annotations[annotationContractVersion] = strconv.Itoa(int(s.run.Status.ContractVersion))
 	annotations[annotationActiveSeconds] = strconv.FormatInt(s.run.Status.ActiveSeconds, 10)
-	return &batchv1.Job{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:        JobName(s.run.Name, stage, number),
-			Namespace:   s.run.Namespace,
-			Labels:      attemptLabels(s, stage, number),
-			Annotations: annotations,
-			OwnerReferences: []metav1.OwnerReference{
-				*metav1.NewControllerRef(s.run, v1alpha1.GroupVersion.WithKind("SimCLRRun")),
-			},
+	return metav1.ObjectMeta{
+		Name:        JobName(s.run.Name, stage, number),
+		Namespace:   s.run.Namespace,
+		Labels:      attemptLabels(s, stage, number),
+		Annotations: annotations,
+		OwnerReferences: []metav1.OwnerReference{
+			*metav1.NewControllerRef(s.run, v1alpha1.GroupVersion.WithKind("SimCLRRun")),
 		},
-		Spec: batchv1.JobSpec{
-			Parallelism:          new(int32(1)),
-			Completions:          new(int32(1)),
-			CompletionMode:       new(batchv1.IndexedCompletion),
-			BackoffLimit:         new(int32(0)),
-			PodReplacementPolicy: new(batchv1.Failed),
-			PodFailurePolicy:     podFailurePolicy(),
-			Template:             pod,
-		},
-	}, nil
+	}
 }
 
-// podFailurePolicy: a user error and divergence fail the Job; a saved exit at SIGTERM and a disruption
-// are no failures of it. Everything else fails it by its backoffLimit of 0.
-func podFailurePolicy() *batchv1.PodFailurePolicy {
+func jobSpec(workers int32, template corev1.PodTemplateSpec) batchv1.JobSpec {
+	return batchv1.JobSpec{
+		Parallelism:          new(workers),
+		Completions:          new(workers),
+		CompletionMode:       new(batchv1.IndexedCompletion),
+		BackoffLimit:         new(int32(0)),
+		PodReplacementPolicy: new(batchv1.Failed),
+		PodFailurePolicy:     podFailurePolicy(workers),
+		Template:             template,
+	}
+}
+
+// podFailurePolicy: a user error and divergence fail the Job. A saved exit at SIGTERM and a disruption are no failures of one worker;
+// of several they end the Job, since a lone pod cannot rejoin those that go on. Everything else fails it by its backoffLimit of 0.
+func podFailurePolicy(workers int32) *batchv1.PodFailurePolicy {
+	disrupted := batchv1.PodFailurePolicyActionIgnore
+	if workers > 1 {
+		disrupted = batchv1.PodFailurePolicyActionFailJob
+	}
 	onExit := func(action batchv1.PodFailurePolicyAction, codes ...int32) batchv1.PodFailurePolicyRule {
 		return batchv1.PodFailurePolicyRule{Action: action, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
 			ContainerName: new(ContainerName), Operator: batchv1.PodFailurePolicyOnExitCodesOpIn, Values: codes,
@@ -55,8 +90,8 @@ func podFailurePolicy() *batchv1.PodFailurePolicy {
 	}
 	return &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
 		onExit(batchv1.PodFailurePolicyActionFailJob, contract.ExitUserError, contract.ExitDiverged),
-		onExit(batchv1.PodFailurePolicyActionIgnore, contract.ExitTerminate),
-		{Action: batchv1.PodFailurePolicyActionIgnore, OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
+		onExit(disrupted, contract.ExitTerminate),
+		{Action: disrupted, OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
 			{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue},
 		}},
 	}}

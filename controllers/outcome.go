@@ -3,7 +3,6 @@ package controllers
 import (
 	"fmt"
 
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
@@ -29,19 +28,23 @@ const reasonResultLost = "ResultLost"
 // outcome is what an attempt's Job and pods say about it.
 type outcome struct {
 	kind    outcomeKind
-	failure v1alpha1.Failure             // of all but Running and Done
-	message *contract.TerminationMessage // of any end that left a valid one
+	failure v1alpha1.Failure // of all but Running and Done
+	// vanished is set where only what is missing tells that the attempt ended: what was noted before says more.
+	vanished bool
+	message  *contract.TerminationMessage // of any end that left a valid one
 }
 
-// judge reads an attempt. Only the newest pod counts: where the Job has made a new one already, the
-// older one's end is past.
+// judge reads an attempt. Of a worker only the newest pod counts: where the Job has made a new one already,
+// the older one's end is past.
 func judge(a *attempt) outcome {
+	if a.set != nil {
+		return judgeWorkers(a)
+	}
 	pod := a.pod()
 	switch {
-	case pod == nil && jobCondition(a.job, batchv1.JobComplete) != nil:
-		return outcome{kind: outcomeLost, failure: v1alpha1.Failure{
-			Reason: reasonResultLost, Message: "the stage ended, but its pod and its message are gone"}}
-	case pod == nil && jobCondition(a.job, batchv1.JobFailed) != nil:
+	case pod == nil && a.complete():
+		return lostResult()
+	case pod == nil && a.failed():
 		return outcome{kind: outcomeDisrupted, failure: v1alpha1.Failure{
 			Reason: "PodDeleted", Message: "the attempt's pod was deleted"}}
 	case pod == nil || !podEnded(pod) && !lingers(pod):
@@ -50,7 +53,26 @@ func judge(a *attempt) outcome {
 	return judgeEnded(a, pod)
 }
 
+func lostResult() outcome {
+	return outcome{kind: outcomeLost, vanished: true, failure: v1alpha1.Failure{
+		Reason: reasonResultLost, Message: "the stage ended, but its pod and its message are gone"}}
+}
+
+// judgeEnded waits for the Job controller where that is about to see the end.
 func judgeEnded(a *attempt, pod *corev1.Pod) outcome {
+	o := endOfPod(a.stage, pod)
+	switch o.kind {
+	case outcomeFailed, outcomeLost, outcomeNotStarted:
+		if !a.ended() && !lingers(pod) {
+			return outcome{kind: outcomeRunning, message: o.message}
+		}
+	case outcomeRunning, outcomeDone, outcomeFatal, outcomeDisrupted: // are what they are
+	}
+	return o
+}
+
+// endOfPod is how a pod that has ended did.
+func endOfPod(stage string, pod *corev1.Pod) outcome {
 	terminated := terminatedState(pod)
 	o := outcome{failure: v1alpha1.Failure{Pod: pod.Name, Node: pod.Spec.NodeName}}
 	if terminated == nil {
@@ -62,7 +84,7 @@ func judgeEnded(a *attempt, pod *corev1.Pod) outcome {
 	}
 	code := terminated.ExitCode
 	o.failure.ExitCode = &code
-	message, err := parseTermination(terminated.Message, a.stage, code)
+	message, err := parseTermination(terminated.Message, stage, code)
 	o.message = message
 	if err != nil {
 		o.failure.Reason = orElse(terminated.Reason, "Error")
@@ -77,9 +99,6 @@ func judgeEnded(a *attempt, pod *corev1.Pod) outcome {
 	}
 	switch o.kind {
 	case outcomeFailed, outcomeLost, outcomeNotStarted:
-		if !a.ended() && !lingers(pod) {
-			return outcome{kind: outcomeRunning, message: message} // the Job controller is about to see it
-		}
 		explain(&o.failure, code, terminated.Reason)
 	case outcomeDisrupted:
 		explainDisruption(&o.failure, pod)

@@ -39,6 +39,10 @@ func (r *Reconciler) podTemplate(s *scope, stage string, number int32, l ledger)
 	}
 	maps.Copy(selector, t.NodeSelector)
 	volumes, mounts := podVolumes(s)
+	if s.workersOf(stage) > 1 {
+		volume, mount := keyVolume(s.run.Name)
+		volumes, mounts = append(volumes, volume), append(mounts, mount)
+	}
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: t.Annotations},
 		Spec: corev1.PodSpec{
@@ -67,13 +71,17 @@ func (r *Reconciler) podTemplate(s *scope, stage string, number int32, l ledger)
 }
 
 func (r *Reconciler) container(s *scope, stage string, number int32, mounts []corev1.VolumeMount) corev1.Container {
+	ports := []corev1.ContainerPort{{Name: "http", ContainerPort: contract.HTTPPort}}
+	if s.workersOf(stage) > 1 {
+		ports = append(ports, corev1.ContainerPort{Name: "collective", ContainerPort: contract.CollectivePort})
+	}
 	return corev1.Container{
 		Name:                     ContainerName,
 		Image:                    s.config.Status.Image,
 		ImagePullPolicy:          r.ImagePullPolicy,
 		Command:                  []string{"simclr-trainer", "stage", "--run", contract.RunFile, "--stage", stage},
-		Env:                      r.environment(s, number),
-		Ports:                    []corev1.ContainerPort{{Name: "http", ContainerPort: contract.HTTPPort}},
+		Env:                      r.environment(s, stage, number),
+		Ports:                    ports,
 		Resources:                *s.config.Spec.Template.Resources,
 		VolumeMounts:             mounts,
 		TerminationMessagePath:   contract.TerminationLog,
@@ -87,7 +95,7 @@ func (r *Reconciler) container(s *scope, stage string, number int32, mounts []co
 }
 
 // environment is the contract's, which the user's cannot change, and the user's.
-func (r *Reconciler) environment(s *scope, number int32) []corev1.EnvVar {
+func (r *Reconciler) environment(s *scope, stage string, number int32) []corev1.EnvVar {
 	threads := strconv.Itoa(int(s.config.Status.Threads))
 	env := []corev1.EnvVar{
 		{Name: contract.EnvAttempt, Value: strconv.Itoa(int(number))},
@@ -96,6 +104,9 @@ func (r *Reconciler) environment(s *scope, number int32) []corev1.EnvVar {
 		{Name: contract.EnvDeadline, Value: strconv.Itoa(int(s.progressDeadline()))},
 		{Name: "OMP_NUM_THREADS", Value: threads},
 		{Name: "OMP_DYNAMIC", Value: "false"},
+	}
+	if workers := s.workersOf(stage); workers > 1 {
+		env = append(env, groupEnvironment(s.run.Name, stage, number, workers)...)
 	}
 	if r.DatasetMirror != "" {
 		env = append(env, corev1.EnvVar{Name: contract.EnvDatasetMirror, Value: r.DatasetMirror})

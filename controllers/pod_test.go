@@ -7,13 +7,14 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	wrap "github.com/simclr-operator/simclr-operator/controllers/testing"
 )
 
-// jobFor makes the second attempt at a run's pretrain stage.
-func jobFor(t *testing.T, w *wrap.RunWrapper, l ledger, claims ...string) *batchv1.Job {
+// attemptFor makes the second attempt at a run's pretrain stage.
+func attemptFor(t *testing.T, w *wrap.RunWrapper, l ledger, claims ...string) *attempt {
 	t.Helper()
 	resolved, err := v1alpha1.Resolve(w.UID("uid").Obj())
 	if err != nil {
@@ -25,11 +26,18 @@ func jobFor(t *testing.T, w *wrap.RunWrapper, l ledger, claims ...string) *batch
 	}
 	s := &scope{run: w.Obj(), config: config, claims: claims}
 	s.run.Status.ConfigHash, s.run.Status.OutputClaim, s.run.Status.ContractVersion = "0123456789abcdef", "out", 1
-	job, err := (&Reconciler{DatasetMirror: "http://mirror"}).job(s, "pretrain", 2, l)
+	r := &Reconciler{DatasetMirror: "http://mirror", Client: fake.NewClientBuilder().Build()}
+	r.jobSets.Store(true)
+	a, err := r.workload(t.Context(), s, "pretrain", 2, l)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return job
+	return a
+}
+
+func jobFor(t *testing.T, w *wrap.RunWrapper, l ledger, claims ...string) *batchv1.Job {
+	t.Helper()
+	return attemptFor(t, w, l, claims...).job
 }
 
 func TestEnvironment(t *testing.T) {

@@ -32,7 +32,7 @@ func (r *Reconciler) progress(_ context.Context, s *scope) error {
 		})
 	}
 	s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonTraining,
-		fmt.Sprintf("stage %s: attempt %d runs on node %s", st.Name, s.running.number, pod.Spec.NodeName))
+		fmt.Sprintf("stage %s: attempt %d runs on %s", st.Name, s.running.number, s.running.nodes()))
 	sample, due := r.Poller.Take(key)
 	switch {
 	case due && sample.Silence != "":

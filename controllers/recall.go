@@ -14,7 +14,7 @@ import (
 )
 
 // annotationCounts and a stage's name are an annotation of the ConfigMap with the stage's counters, so that
-// they outlive the Job, which a suspension deletes, and the status.
+// they outlive the Job or JobSet, which a suspension deletes, and the status.
 const annotationCounts = "training.simclr.dev/counts."
 
 type counts struct {
@@ -23,7 +23,7 @@ type counts struct {
 	Active   int64 `json:"active,omitempty"` // seconds, of the run before this attempt
 }
 
-// noteCounts writes an attempt's number to the ConfigMap before its Job is made.
+// noteCounts writes an attempt's number to the ConfigMap before its Job or JobSet is made.
 func (r *Reconciler) noteCounts(ctx context.Context, s *scope, stage string, c counts) error {
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -52,7 +52,7 @@ func (r *Reconciler) recallStatus(ctx context.Context, s *scope) error {
 	}
 	ours := slices.DeleteFunc(stored.Items, func(m corev1.ConfigMap) bool { return !controlledBy(&m, s.run) })
 	if !s.recallFromConfigs(ours) {
-		s.recallFromJobs()
+		s.recallFromWorkloads()
 	}
 	return nil
 }
@@ -68,8 +68,8 @@ func (s *scope) recallFromConfigs(ours []corev1.ConfigMap) bool {
 		return false
 	}
 	st := &s.run.Status
-	st.ConfigHash, st.Image, st.Threads, st.ContractVersion =
-		hashOf(newest.Data[runKey]), config.Status.Image, config.Status.Threads, config.Status.ContractVersion
+	st.ConfigHash, st.Image, st.Threads, st.ContractVersion, st.Workers =
+		hashOf(newest.Data[runKey]), config.Status.Image, config.Status.Threads, config.Status.ContractVersion, config.Status.Workers
 	for _, name := range config.Spec.StageNames() {
 		stage := s.stage(name)
 		for i := range ours {
@@ -83,16 +83,17 @@ func (s *scope) recallFromConfigs(ours []corev1.ConfigMap) bool {
 	return true
 }
 
-// recallFromJobs finds a lost status' configuration in the newest Job.
-func (s *scope) recallFromJobs() {
+// recallFromWorkloads finds a lost status' configuration in the newest Job or JobSet.
+func (s *scope) recallFromWorkloads() {
 	st := &s.run.Status
 	newest := s.newestOfAll()
 	if newest == nil {
 		return
 	}
-	st.ConfigHash = newest.job.Annotations[annotationConfigHash]
-	st.ContractVersion = int32(parseCount(newest.job.Annotations[annotationContractVersion]))
-	for _, c := range newest.job.Spec.Template.Spec.Containers {
+	notes := newest.object.GetAnnotations()
+	st.ConfigHash = notes[annotationConfigHash]
+	st.ContractVersion = int32(parseCount(notes[annotationContractVersion]))
+	for _, c := range newest.template().Spec.Containers {
 		if c.Name != ContainerName {
 			continue
 		}

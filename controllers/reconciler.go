@@ -2,9 +2,11 @@ package controllers
 
 import (
 	"context"
+	"sync/atomic"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -16,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
+	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -33,6 +36,9 @@ type Reconciler struct {
 	ImagePullPolicy corev1.PullPolicy                   // of the trainer's pods; "" for Kubernetes' default
 	DatasetMirror   string                              // base URL of known datasets; "" for their own
 	ProgressPort    int                                 // contract.HTTPPort but in tests
+	Neighbours      Neighbours                          // who may reach the trainer's pods
+
+	jobSets atomic.Bool // whether the cluster has JobSet, and the cache its JobSets
 }
 
 // step is a sub-reconciler: one concern of a run.
@@ -40,7 +46,7 @@ type step func(context.Context, *scope) error
 
 // steps are the sub-reconcilers in their order. Each may end the list with an error (errors.go).
 func (r *Reconciler) steps() []step {
-	return []step{r.load, r.ended, r.activeDeadline, r.suspend, r.fixConfig, r.storage, r.stages, r.progress, r.results}
+	return []step{r.load, r.ended, r.activeDeadline, r.suspend, r.fixConfig, r.storage, r.network, r.stages, r.progress, r.results}
 }
 
 // The permissions that the operator uses; config/rbac and the chart have them from here.
@@ -49,9 +55,12 @@ func (r *Reconciler) steps() []step {
 // +kubebuilder:rbac:groups=training.simclr.dev,resources=simclrruns/status,verbs=patch
 // +kubebuilder:rbac:groups=training.simclr.dev,resources=simclrruns/finalizers,verbs=update
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete
+// +kubebuilder:rbac:groups=jobset.x-k8s.io,resources=jobsets,verbs=get;list;watch;create;delete
 // +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=create
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;create;patch
+// +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=events,verbs=list
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 // +kubebuilder:rbac:groups=authentication.k8s.io,resources=tokenreviews,verbs=create
@@ -121,18 +130,31 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := mgr.Add(r.Poller); err != nil {
 		return err
 	}
-	return ctrl.NewControllerManagedBy(mgr).
+	installed, err := jobSetInstalled(mgr.GetRESTMapper())
+	if err != nil {
+		return err
+	}
+	b := ctrl.NewControllerManagedBy(mgr).
 		Named("simclrrun").
 		For(&v1alpha1.SimCLRRun{}).
-		Owns(&batchv1.Job{}).
 		Owns(&corev1.ConfigMap{}).
+		Owns(&networkingv1.NetworkPolicy{}).
+		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(runOf)). // some belong to JobSets
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(runOf)).
 		WatchesRawSource(source.Channel(r.Poller.wake, &handler.EnqueueRequestForObject{})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4}).
-		Complete(r)
+		WithOptions(controller.Options{MaxConcurrentReconciles: 4})
+	if installed {
+		r.jobSets.Store(true)
+		return b.Owns(&jobset.JobSet{}).Complete(r)
+	}
+	c, err := b.Build(r)
+	if err != nil {
+		return err
+	}
+	return mgr.Add(&jobSetWatch{manager: mgr, controller: c, installed: func() { r.jobSets.Store(true) }})
 }
 
-// runOf is the run that a pod belongs to, by its label; what it owns is checked by UID later.
+// runOf is the run that a pod or a Job belongs to, by its label; what it owns is checked by UID later.
 func runOf(_ context.Context, object client.Object) []reconcile.Request {
 	name := object.GetLabels()[LabelRun]
 	if name == "" {

@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
+	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	wrap "github.com/simclr-operator/simclr-operator/controllers/testing"
@@ -32,7 +33,7 @@ import (
 func newTestReconciler(t *testing.T, through interceptor.Funcs) (*Reconciler, client.Client, ctrl.Request) {
 	t.Helper()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, jobset.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,7 @@ func (r *Reconciler) finishStage(ctx context.Context, s *scope, st *v1alpha1.Sta
 		if older.stage != st.Name || older.number >= a.number {
 			continue
 		}
-		if err := r.deleteJob(ctx, older, metav1.DeletePropagationBackground); err != nil {
+		if err := r.deleteWorkload(ctx, older, metav1.DeletePropagationBackground); err != nil {
 			return err
 		}
 	}
@@ -51,7 +51,7 @@ func (r *Reconciler) release(ctx context.Context, s *scope, st *v1alpha1.StageSt
 		if a.stage != st.Name || !a.live() {
 			continue
 		}
-		if err := r.deleteJob(ctx, a, metav1.DeletePropagationForeground); err != nil {
+		if err := r.deleteWorkload(ctx, a, metav1.DeletePropagationForeground); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
@@ -50,7 +51,7 @@ func (r *Reconciler) advance(ctx context.Context, s *scope, st *v1alpha1.StageSt
 		return r.withoutWorkload(ctx, s, st)
 	}
 	s.recall(st, a)
-	if a.job.DeletionTimestamp != nil {
+	if a.deleted() {
 		s.noteMessage(st, judge(a).message)
 		s.stopping(st)
 		r.unanswered(s)
@@ -58,8 +59,8 @@ func (r *Reconciler) advance(ctx context.Context, s *scope, st *v1alpha1.StageSt
 	}
 	o := judge(a)
 	s.noteMessage(st, o.message)
-	if a.pod() == nil {
-		o = remembered(o, st.LastFailure, a.job.Name)
+	if len(a.pods) == 0 || o.vanished {
+		o = remembered(o, st.LastFailure, a.object.GetName())
 	}
 	d := decide(a.ledger(), o, checkpointStep(st), s.budget(st))
 	if d.action == actionWait {
@@ -94,12 +95,7 @@ func (r *Reconciler) newestAttempt(ctx context.Context, s *scope, st *v1alpha1.S
 	if st.Attempts == 0 || (a != nil && a.number >= st.Attempts) {
 		return a, nil
 	}
-	job, err := r.liveJob(ctx, s, JobName(s.run.Name, st.Name, st.Attempts))
-	if err != nil || job == nil || !controlledBy(job, s.run) {
-		return nil, err
-	}
-	fresh := newAttempt(job, nil)
-	return &fresh, nil
+	return r.liveAttempt(ctx, s, JobName(s.run.Name, st.Name, st.Attempts))
 }
 
 // withoutWorkload makes the first attempt, or the next one where the last is gone: deleted by a
@@ -135,13 +131,13 @@ func (r *Reconciler) restart(ctx context.Context, s *scope, st *v1alpha1.StageSt
 	if a.ended() {
 		return r.startAfter(ctx, s, st, d)
 	}
-	// The Job would make another pod after a wait that grows with every ignored failure. With the Job
+	// A Job of one pod would make another after a wait that grows with every ignored failure. With the Job
 	// goes its pod's last message, so what it said must be in the status first.
 	s.stopping(st)
 	if !s.stored(st) {
 		return nil // writing the status brings the run back here
 	}
-	return r.deleteJob(ctx, a, metav1.DeletePropagationForeground)
+	return r.deleteWorkload(ctx, a, metav1.DeletePropagationForeground)
 }
 
 // startAfter makes the next attempt once its delay is over.
@@ -163,29 +159,30 @@ func (r *Reconciler) start(ctx context.Context, s *scope, st *v1alpha1.StageStat
 		return s.unready
 	}
 	number := st.Attempts + 1
-	job, err := r.job(s, st.Name, number, l)
+	fresh, err := r.workload(ctx, s, st.Name, number, l)
 	if err != nil {
 		return err
 	}
 	if err := r.noteCounts(ctx, s, st.Name, counts{number, l.charged, s.run.Status.ActiveSeconds}); err != nil {
 		return err
 	}
-	switch err = r.Create(ctx, job); {
+	switch err = r.Create(ctx, fresh.object); {
 	case err == nil:
-		s.tell("StageStarted", fmt.Sprintf("stage %s, attempt %d: Job %s", st.Name, number, job.Name))
+		s.tell("StageStarted", fmt.Sprintf("stage %s, attempt %d: %s %s", st.Name, number, fresh.kind(), fresh.object.GetName()))
 	case apierrors.IsAlreadyExists(err):
-		if job, err = r.existing(ctx, s, job.Name); err != nil {
+		if fresh, err = r.existing(ctx, s, fresh); err != nil {
 			return err
 		}
+	case meta.IsNoMatchError(err), apierrors.IsNotFound(err) && fresh.set != nil:
+		return jobSetMissing(fresh.workers)
 	case apierrors.IsInvalid(err):
-		return blockf(reasonInvalidTemplate, "the API server refuses the Job: suspend the run and correct spec.template or spec.accelerator: %v", err)
+		return blockf(reasonInvalidTemplate, "the API server refuses the %s: suspend the run and correct spec.template or spec.accelerator: %v", fresh.kind(), err)
 	case apierrors.IsForbidden(err):
-		return blockf(reasonPodCreationFailed, "the API server refuses the Job: %v", err)
+		return blockf(reasonPodCreationFailed, "the API server refuses the %s: %v", fresh.kind(), err)
 	default:
 		return err
 	}
-	fresh := newAttempt(job, nil)
-	s.recall(st, &fresh)
+	s.recall(st, fresh)
 	st.State, st.Progress = v1alpha1.StageRunning, nil
 	s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonStarting,
 		fmt.Sprintf("stage %s: attempt %d is starting", st.Name, number))
@@ -198,15 +195,15 @@ func (s *scope) recall(st *v1alpha1.StageStatus, a *attempt) {
 	if l.checkpointStep > checkpointStep(st) {
 		s.noteCheckpoint(st, l.checkpointStep)
 	}
-	st.Attempts, st.Workload = max(st.Attempts, a.number), a.job.Name
+	st.Attempts, st.Workload = max(st.Attempts, a.number), a.object.GetName()
 	st.ChargedRestarts, st.UnchargedInRow = l.charged, l.unchargedInRow
 	if checkpointStep(st) > l.checkpointStep {
 		st.UnchargedInRow = 0
 	}
 	if st.StartTime == nil {
 		st.StartTime = s.time()
-		if !a.job.CreationTimestamp.IsZero() {
-			st.StartTime = a.job.CreationTimestamp.DeepCopy()
+		if made := a.object.GetCreationTimestamp(); !made.IsZero() {
+			st.StartTime = &made
 		}
 	}
 }

@@ -18,7 +18,7 @@ func (r *Reconciler) storage(ctx context.Context, s *scope) error {
 	output := &s.config.Spec.Output
 	if output.ExistingClaim != "" {
 		s.run.Status.OutputClaim = output.ExistingClaim
-		s.unready = r.needClaim(ctx, s, output.ExistingClaim, reasonOutputClaimNotFound, "output.existingClaim")
+		s.unready = r.needClaim(ctx, s, output.ExistingClaim, reasonOutputClaimNotFound, "output.existingClaim", corev1.ReadWriteMany)
 	} else {
 		s.run.Status.OutputClaim = ClaimName(s.run.Name)
 		s.unready = r.makeClaim(ctx, s, output.Claim)
@@ -48,7 +48,7 @@ func (r *Reconciler) datasetClaims(ctx context.Context, s *scope) error {
 		if claim == "" || slices.Contains(s.claims, claim) {
 			continue
 		}
-		if err := r.needClaim(ctx, s, claim, reasonDatasetClaimNotFound, u.field); err != nil {
+		if err := r.needClaim(ctx, s, claim, reasonDatasetClaimNotFound, u.field, corev1.ReadWriteMany, corev1.ReadOnlyMany); err != nil {
 			return err
 		}
 		s.claims = append(s.claims, claim)
@@ -56,7 +56,8 @@ func (r *Reconciler) datasetClaims(ctx context.Context, s *scope) error {
 	return nil
 }
 
-func (r *Reconciler) needClaim(ctx context.Context, s *scope, name, reason, field string) error {
+// needClaim says what is wrong with a claim. One of shared is what several workers need of it.
+func (r *Reconciler) needClaim(ctx context.Context, s *scope, name, reason, field string, shared ...corev1.PersistentVolumeAccessMode) error {
 	claim, err := r.claim(ctx, s, name)
 	switch {
 	case err != nil:
@@ -66,7 +67,18 @@ func (r *Reconciler) needClaim(ctx context.Context, s *scope, name, reason, fiel
 	case claim.DeletionTimestamp != nil:
 		return blockf(reason, "%s: PersistentVolumeClaim %s is being deleted: create it again", field, name)
 	}
-	return nil
+	return s.needShared(claim, field, shared...)
+}
+
+// needShared says where a claim cannot be mounted by workers on several nodes.
+func (s *scope) needShared(claim *corev1.PersistentVolumeClaim, field string, modes ...corev1.PersistentVolumeAccessMode) error {
+	if s.config.Status.Workers <= 1 || slices.ContainsFunc(modes, func(m corev1.PersistentVolumeAccessMode) bool {
+		return slices.Contains(claim.Spec.AccessModes, m)
+	}) {
+		return nil
+	}
+	return blockf(reasonClaimNotShared, "%s: %d workers need a claim of access mode %s, since they may be on several nodes, and PersistentVolumeClaim %s has %v: make a new run with one that has it, or suspend the run and set workers to 1",
+		field, s.config.Status.Workers, modes[0], claim.Name, claim.Spec.AccessModes)
 }
 
 // claim reads past the cache: the operator watches no claims, it may only get them by name.
@@ -96,12 +108,19 @@ func (r *Reconciler) makeClaim(ctx context.Context, s *scope, spec *v1alpha1.Cla
 	case ofOlderRun(claim, s.run):
 		return waitf(reasonOutputClaimNotFound, "PersistentVolumeClaim %s goes with the deleted run of this name that it belongs to", name)
 	}
-	return nil
+	return s.needShared(claim, "output.claim.accessMode", corev1.ReadWriteMany)
 }
 
 func (r *Reconciler) applyClaim(ctx context.Context, s *scope, name string, spec *v1alpha1.ClaimSpec) error {
+	mode := corev1.PersistentVolumeAccessMode(spec.AccessMode)
+	if mode == "" {
+		mode = corev1.ReadWriteOnce
+		if s.config.Status.Workers > 1 {
+			mode = corev1.ReadWriteMany
+		}
+	}
 	want := corev1ac.PersistentVolumeClaimSpec().
-		WithAccessModes(corev1.ReadWriteOnce).
+		WithAccessModes(mode).
 		WithResources(corev1ac.VolumeResourceRequirements().
 			WithRequests(corev1.ResourceList{corev1.ResourceStorage: *spec.Size}))
 	if spec.StorageClassName != nil {

@@ -40,7 +40,7 @@ func (r *Reconciler) suspend(ctx context.Context, s *scope) error {
 	return errStop
 }
 
-// stopWorkloads deletes the Jobs that are not over, with their pods first, and says how many are not gone
+// stopWorkloads deletes the Jobs and JobSets that are not over, with their pods first, and says how many are not gone
 // yet.
 func (r *Reconciler) stopWorkloads(ctx context.Context, s *scope) (int, error) {
 	stopping := 0
@@ -50,21 +50,21 @@ func (r *Reconciler) stopWorkloads(ctx context.Context, s *scope) (int, error) {
 			continue
 		}
 		stopping++
-		if st := s.stage(a.stage); a.pod() != nil {
+		if st := s.stage(a.stage); len(a.pods) > 0 {
 			s.recall(st, a)
 			s.noteMessage(st, judge(a).message)
 		}
-		if err := r.deleteJob(ctx, a, metav1.DeletePropagationForeground); err != nil {
+		if err := r.deleteWorkload(ctx, a, metav1.DeletePropagationForeground); err != nil {
 			return stopping, err
 		}
 	}
 	return stopping, nil
 }
 
-func (r *Reconciler) deleteJob(ctx context.Context, a *attempt, how metav1.DeletionPropagation) error {
-	if a.job.DeletionTimestamp != nil {
+func (r *Reconciler) deleteWorkload(ctx context.Context, a *attempt, how metav1.DeletionPropagation) error {
+	if a.deleted() {
 		return nil
 	}
-	err := r.Delete(ctx, a.job, client.PropagationPolicy(how), client.Preconditions{UID: &a.job.UID})
+	err := r.Delete(ctx, a.object, client.PropagationPolicy(how), client.Preconditions{UID: new(a.object.GetUID())})
 	return client.IgnoreNotFound(err)
 }

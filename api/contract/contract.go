@@ -28,31 +28,36 @@ const (
 
 // Where things are in a trainer's container.
 const (
-	RunFile            = "/etc/simclr/run.yaml"    // the resolved SimCLRRun
-	OutputDir          = "/output"                 // the output claim; a run's files are in <OutputDir>/<run UID>
-	DataDir            = "/data"                   // pvc://CLAIM/PATH is <DataDir>/CLAIM/PATH, read-only
-	SecretsDir         = "/var/run/secrets/simclr" // what datasets refer to: <SecretsDir>/<DatasetSecrets or EvaluationSecrets>/…
-	DatasetSecrets     = "dataset"                 // of spec.dataset
-	EvaluationSecrets  = "evaluation"              // of spec.evaluation.dataset
-	CredentialsDir     = "credentials"             // …/credentials/<key of the Secret>
-	CADir              = "ca"                      // …/ca/<CAFile>
-	CAFile             = "ca.crt"                  // the certificates of caBundle, PEM
-	TerminationLog     = "/dev/termination-log"    // the termination message
-	HTTPPort           = 8080                      // /metrics, /healthz, /progress
-	MaxMessageBytes    = 2048                      // of the termination message
-	MaxProgressBytes   = 64 << 10                  // of a /progress answer
-	MaxWarnings        = 8                         // of both, the first ones
-	MaxWarningBytes    = 500                       // of each; the rest is cut off
-	EnvAttempt         = "SIMCLR_ATTEMPT"          // the stage's attempt, from 1
-	EnvThreads         = "SIMCLR_THREADS"          // compute threads
-	EnvDeadline        = "SIMCLR_DEADLINE"         // seconds that a unit of work may take: progressDeadlineSeconds
-	EnvOutput          = "SIMCLR_OUTPUT"           // the run's output directory
-	EnvDatasetMirror   = "SIMCLR_DATASET_MIRROR"   // base URL of known datasets: <mirror>/<name>/<file>
-	EnvTerminationPath = "SIMCLR_TERMINATION_LOG"  // overrides TerminationLog
-	EnvHTTPAddress     = "SIMCLR_HTTP_ADDRESS"     // overrides :8080
-	EncoderDir         = "encoder"                 // in the output directory
-	CheckpointsDir     = "checkpoints"             // in the output directory: <stage>/…
-	ResultsFile        = "results.json"            // in the output directory
+	RunFile            = "/etc/simclr/run.yaml"                   // the resolved SimCLRRun
+	OutputDir          = "/output"                                // the output claim; a run's files are in <OutputDir>/<run UID>
+	DataDir            = "/data"                                  // pvc://CLAIM/PATH is <DataDir>/CLAIM/PATH, read-only
+	SecretsDir         = "/var/run/secrets/simclr"                // what datasets refer to: <SecretsDir>/<DatasetSecrets or EvaluationSecrets>/…
+	DatasetSecrets     = "dataset"                                // of spec.dataset
+	EvaluationSecrets  = "evaluation"                             // of spec.evaluation.dataset
+	CredentialsDir     = "credentials"                            // …/credentials/<key of the Secret>
+	CADir              = "ca"                                     // …/ca/<CAFile>
+	CAFile             = "ca.crt"                                 // the certificates of caBundle, PEM
+	TerminationLog     = "/dev/termination-log"                   // the termination message
+	HTTPPort           = 8080                                     // /metrics, /healthz, /progress
+	CollectivePort     = 7070                                     // of each of several workers, for the others of the run
+	CollectiveKeyPath  = "/var/run/secrets/simclr/collective/key" // of several workers: 32 random bytes in hexadecimal, the run's secret
+	MaxMessageBytes    = 2048                                     // of the termination message
+	MaxProgressBytes   = 64 << 10                                 // of a /progress answer
+	MaxWarnings        = 8                                        // of both, the first ones
+	MaxWarningBytes    = 500                                      // of each; the rest is cut off
+	EnvAttempt         = "SIMCLR_ATTEMPT"                         // the stage's attempt, from 1
+	EnvThreads         = "SIMCLR_THREADS"                         // compute threads
+	EnvDeadline        = "SIMCLR_DEADLINE"                        // seconds that a unit of work may take: progressDeadlineSeconds
+	EnvOutput          = "SIMCLR_OUTPUT"                          // the run's output directory
+	EnvWorkers         = "SIMCLR_WORKERS"                         // of several workers: how many, from 2
+	EnvRank            = "SIMCLR_RANK"                            // of several workers: which, from 0
+	EnvCoordinator     = "SIMCLR_COORDINATOR"                     // of several workers: HOST:PORT of rank 0
+	EnvDatasetMirror   = "SIMCLR_DATASET_MIRROR"                  // base URL of known datasets: <mirror>/<name>/<file>
+	EnvTerminationPath = "SIMCLR_TERMINATION_LOG"                 // overrides TerminationLog
+	EnvHTTPAddress     = "SIMCLR_HTTP_ADDRESS"                    // overrides :8080
+	EncoderDir         = "encoder"                                // in the output directory
+	CheckpointsDir     = "checkpoints"                            // in the output directory: <stage>/…
+	ResultsFile        = "results.json"                           // in the output directory
 )
 
 // TerminationMessage is the JSON that a stage leaves at its exit, at most MaxMessageBytes.

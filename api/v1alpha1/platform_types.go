@@ -27,8 +27,9 @@ const (
 // +kubebuilder:validation:XValidation:rule="self.type != 'CPU' || !has(self.devicesPerWorker)",message="accelerator.devicesPerWorker: is not for type CPU; remove it"
 // +kubebuilder:validation:XValidation:rule="self.type != 'CPU' || !has(self.resourceName)",message="accelerator.resourceName: is not for type CPU; remove it"
 // +kubebuilder:validation:XValidation:rule="self.type != 'CPU' || !has(self.tolerations)",message="accelerator.tolerations: is not for type CPU; use template.tolerations"
-// +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'TPU' || !has(self.generation) || !has(self.topology) || self.topology in {'v3': ['2x2'], 'v4': ['2x2x1'], 'v5e': ['1x1', '2x2', '2x4'], 'v5p': ['2x2x1'], 'v6e': ['1x1', '2x2', '2x4']}[self.generation]",message="accelerator.topology: must be one of a single host (v3: 2x2; v4, v5p: 2x2x1; v5e, v6e: 1x1, 2x2, 2x4); several workers come with a later version"
-// +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'TPU' || !has(self.topology) || !has(self.devicesPerWorker) || !(self.topology in ['1x1', '2x2', '2x4', '2x2x1']) || self.devicesPerWorker == {'1x1': 1, '2x2': 4, '2x4': 8, '2x2x1': 4}[self.topology]",message="accelerator.devicesPerWorker: must be the number of chips of topology; remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'TPU' || !has(self.generation) || !has(self.topology) || (self.generation in ['v4', 'v5p'] ? (self.topology in ['2x2x1', '2x2x2', '2x2x4', '2x4x4'] || self.topology.matches('^(4|8|12|16)x(4|8|12|16)x(4|8|12|16)$')) : self.topology in {'v3': ['2x2', '4x4', '4x8', '8x8', '8x16', '16x16', '16x32', '32x32'], 'v5e': ['1x1', '2x2', '2x4', '4x4', '4x8', '8x8', '8x16', '16x16'], 'v6e': ['1x1', '2x2', '2x4', '4x4', '4x8', '8x8', '8x16', '16x16']}[self.generation])",message="accelerator.topology: the generation has no such slice; set one of v3: 2x2, 4x4, 4x8 … 32x32; v5e, v6e: 1x1, 2x2, 2x4, 4x4 … 16x16; v4, v5p: 2x2x1, 2x2x2, 2x2x4, 2x4x4, or three sides of 4, 8, 12 or 16"
+// +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'TPU' || !has(self.topology) || !self.topology.matches('^(4|8|12|16)x(4|8|12|16)x(4|8|12|16)$') || int(self.topology.split('x')[0]) * int(self.topology.split('x')[1]) * int(self.topology.split('x')[2]) <= 1024",message="accelerator.topology: a run has at most 256 workers, of 4 chips each; set one of at most 1024 chips"
+// +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'TPU' || !has(self.topology) || !has(self.devicesPerWorker) || self.devicesPerWorker == (self.topology == '1x1' ? 1 : (self.topology == '2x4' ? 8 : 4))",message="accelerator.devicesPerWorker: must be the chips of a host of topology; remove it"
 type AcceleratorSpec struct {
 	// type is the kind of device that trains: CPU, NvidiaGPU (CUDA) or TPU. Default: CPU.
 	// +optional
@@ -55,7 +56,8 @@ type AcceleratorSpec struct {
 	// +kubebuilder:validation:Enum=v3;v4;v5e;v5p;v6e
 	Generation string `json:"generation,omitempty"`
 
-	// topology of the TPU slice, such as 2x2 (v3, v5e, v6e) or 2x2x1 (v4, v5p). Unit: chips a side.
+	// topology of the TPU slice, such as 2x2 (v3, v5e, v6e) or 2x2x1 (v4, v5p); one of several hosts, such as 4x4, has a
+	// worker on each. Unit: chips a side.
 	// Default: none; it is needed for type TPU.
 	// +optional
 	// +kubebuilder:validation:MaxLength=16
@@ -122,6 +124,17 @@ const (
 	ClaimDelete ClaimRetention = "Delete"
 )
 
+// ClaimAccessMode says from how many nodes a claim is mounted at a time.
+//
+// +kubebuilder:validation:Enum=ReadWriteOnce;ReadWriteMany
+type ClaimAccessMode string
+
+// The values of ClaimAccessMode.
+const (
+	ClaimReadWriteOnce ClaimAccessMode = "ReadWriteOnce"
+	ClaimReadWriteMany ClaimAccessMode = "ReadWriteMany"
+)
+
 // ClaimSpec is a PersistentVolumeClaim to make.
 type ClaimSpec struct {
 	// size of the volume, at least 1Mi. Unit: bytes, or with a suffix such as Mi or Gi. Default: 10Gi.
@@ -134,6 +147,11 @@ type ClaimSpec struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	StorageClassName *string `json:"storageClassName,omitempty"`
+
+	// accessMode of the claim: ReadWriteOnce, of one node at a time, or ReadWriteMany, of several, as several workers need
+	// it. A claim that exists keeps its own. Default: ReadWriteOnce; ReadWriteMany where the run has several workers.
+	// +optional
+	AccessMode ClaimAccessMode `json:"accessMode,omitempty"`
 
 	// retention of the claim: Retain keeps the claim when the run is deleted, Delete deletes it with the run.
 	// Default: Retain.

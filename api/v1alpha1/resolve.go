@@ -12,8 +12,8 @@ const cifarSize = 32
 
 // Resolve is a copy of a run with every default: the schema's, and those that depend on other fields. It
 // is a pure function. What others know stays unset: the batch sizes of linear evaluation and finetuning
-// are what pretraining computes at once, or all images where they are fewer; the chips of a TPU host follow from the placement. An
-// error names the field and the fix.
+// are what pretraining computes at once, or all images where they are fewer; the chips of a TPU host and
+// its hosts follow from the placement, and the access mode of a claim from them. An error names the field and the fix.
 func Resolve(run *SimCLRRun) (*SimCLRRun, error) {
 	r := run.DeepCopy()
 	SetDefaults(r)
@@ -43,6 +43,9 @@ func Resolve(run *SimCLRRun) (*SimCLRRun, error) {
 	}
 	if s.Accelerator.Type == NvidiaGPU {
 		fillPointer(&s.Accelerator.DevicesPerWorker, 1)
+	}
+	if s.Accelerator.Type != TPU {
+		fillPointer(&s.Workers, 1)
 	}
 	s.Output.resolve()
 	return r, nil

@@ -215,12 +215,13 @@ func TestResolvePlatform(t *testing.T) {
 	for name, tc := range map[string]struct {
 		spec        SimCLRRunSpec
 		wantDevices *int32
+		wantWorkers *int32
 		wantClaim   string
 	}{
-		"CPU":            {SimCLRRunSpec{}, nil, "10Gi Retain"},
-		"GPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: NvidiaGPU}}, new(int32(1)), "10Gi Retain"},
-		"TPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: TPU, Generation: "v5p", Topology: "2x2x1"}}, nil, "10Gi Retain"},
-		"existing claim": {SimCLRRunSpec{Output: OutputSpec{ExistingClaim: "mine"}}, nil, ""},
+		"CPU":            {SimCLRRunSpec{}, nil, new(int32(1)), "10Gi Retain"},
+		"GPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: NvidiaGPU}}, new(int32(1)), new(int32(1)), "10Gi Retain"},
+		"TPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: TPU, Generation: "v5p", Topology: "2x2x2"}}, nil, nil, "10Gi Retain"},
+		"existing claim": {SimCLRRunSpec{Workers: new(int32(2)), Output: OutputSpec{ExistingClaim: "mine"}}, nil, new(int32(2)), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Resolve(&SimCLRRun{Spec: tc.spec})
@@ -232,6 +233,9 @@ func TestResolvePlatform(t *testing.T) {
 				claim = c.Size.String() + " " + string(c.Retention)
 			}
 			if d := cmp.Diff(tc.wantDevices, got.Spec.Accelerator.DevicesPerWorker); d != "" {
+				t.Error(d)
+			}
+			if d := cmp.Diff(tc.wantWorkers, got.Spec.Workers); d != "" {
 				t.Error(d)
 			}
 			if claim != tc.wantClaim {

@@ -19,6 +19,7 @@ import (
 // +kubebuilder:printcolumn:name="Restarts",type=integer,JSONPath=`.status.restarts`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:printcolumn:name="Accelerator",type=string,priority=1,JSONPath=`.spec.accelerator.type`
+// +kubebuilder:printcolumn:name="Workers",type=integer,priority=1,JSONPath=`.status.workers`
 // +kubebuilder:printcolumn:name="Images/s",type=string,priority=1,JSONPath=`.status.imagesPerSecond`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.message`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",message="metadata.name: must be lower case letters, digits and -, and start with a letter"
@@ -58,10 +59,12 @@ type SimCLRRunList struct {
 // +kubebuilder:validation:XValidation:rule="self.projectionHead.type == 'NonLinear' || self.linearEvaluation.features != 'HeadFirstLayer'",message="linearEvaluation.features: HeadFirstLayer needs projectionHead.type NonLinear; set it to Encoder or Projection"
 // +kubebuilder:validation:XValidation:rule="self.projectionHead.type == 'NonLinear' || !has(self.finetuning) || self.finetuning.all(f, f.features != 'HeadFirstLayer')",message="finetuning features: HeadFirstLayer needs projectionHead.type NonLinear; set it to Encoder or Projection"
 // +kubebuilder:validation:XValidation:rule="!has(self.augmentations) || !has(self.augmentations.gaussianBlur) || !has(self.augmentations.gaussianBlur.mode) || self.augmentations.gaussianBlur.mode == 'Disabled' || (has(self.augmentations.gaussianBlur.kernelSize) ? self.augmentations.gaussianBlur.kernelSize >= 3 : !has(self.dataset.imageSize) || self.dataset.imageSize >= 20)",message="augmentations.gaussianBlur.mode: below 20 pixels its kernel, a tenth of the height, is a single pixel; set it to Disabled, kernelSize to 3 or more, or dataset.imageSize to at least 20"
-// +kubebuilder:validation:XValidation:rule="!has(self.accelerator.devicesPerWorker) || self.batchSize % self.accelerator.devicesPerWorker == 0",message="batchSize: must be a multiple of accelerator.devicesPerWorker"
-// +kubebuilder:validation:XValidation:rule="self.accelerator.type != 'TPU' || !has(self.accelerator.topology) || !(self.accelerator.topology in ['2x2', '2x4', '2x2x1']) || self.batchSize % (self.accelerator.topology == '2x4' ? 8 : 4) == 0",message="batchSize: must be a multiple of the chips of accelerator.topology"
-// +kubebuilder:validation:XValidation:rule="!has(self.pretraining.microBatchSize) || self.batchSize % self.pretraining.microBatchSize == 0",message="pretraining.microBatchSize: must divide batchSize"
-// +kubebuilder:validation:XValidation:rule="!has(self.pretraining.microBatchSize) || self.pretraining.microBatchSize == self.batchSize || !has(self.pretraining.batchNormStatistics) || self.pretraining.batchNormStatistics != 'Global'",message="pretraining.batchNormStatistics: Global needs the whole batch at once; set it to MicroBatch, or remove microBatchSize"
+// +kubebuilder:validation:XValidation:rule="self.accelerator.type == 'TPU' || self.batchSize % ((has(self.workers) ? self.workers : 1) * (has(self.accelerator.devicesPerWorker) ? self.accelerator.devicesPerWorker : 1)) == 0",message="batchSize: must be a multiple of workers × accelerator.devicesPerWorker; each device trains on as many images"
+// +kubebuilder:validation:XValidation:rule="self.accelerator.type != 'TPU' || !has(self.workers)",message="workers: follows from accelerator.topology for type TPU; remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.workers) || self.workers == 1 || !has(self.output.claim) || !has(self.output.claim.accessMode) || self.output.claim.accessMode == 'ReadWriteMany'",message="output.claim.accessMode: several workers need ReadWriteMany, since they may be on several nodes; set it to that, or workers to 1"
+// +kubebuilder:validation:XValidation:rule="self.accelerator.type != 'TPU' || !has(self.accelerator.topology) || !self.accelerator.topology.matches('^[1-9][0-9]{0,2}x[1-9][0-9]{0,2}(x[1-9][0-9]{0,2})?$') || self.batchSize % (int(self.accelerator.topology.split('x')[0]) * int(self.accelerator.topology.split('x')[1]) * (size(self.accelerator.topology.split('x')) == 3 ? int(self.accelerator.topology.split('x')[2]) : 1)) == 0",message="batchSize: must be a multiple of the chips of accelerator.topology"
+// +kubebuilder:validation:XValidation:rule="!has(self.pretraining.microBatchSize) || self.batchSize % (self.pretraining.microBatchSize * (has(self.workers) ? self.workers : 1)) == 0",message="pretraining.microBatchSize: must divide batchSize / workers, a worker's images"
+// +kubebuilder:validation:XValidation:rule="!has(self.pretraining.microBatchSize) || self.pretraining.microBatchSize * (has(self.workers) ? self.workers : 1) == self.batchSize || !has(self.pretraining.batchNormStatistics) || self.pretraining.batchNormStatistics != 'Global'",message="pretraining.batchNormStatistics: Global needs the whole batch at once; set it to MicroBatch, or remove microBatchSize"
 // +kubebuilder:validation:XValidation:rule="self.dataset == oldSelf.dataset",message="dataset: may not change; make a new run"
 // +kubebuilder:validation:XValidation:rule="self.encoder == oldSelf.encoder",message="encoder: may not change; make a new run"
 // +kubebuilder:validation:XValidation:rule="self.projectionHead == oldSelf.projectionHead",message="projectionHead: may not change; make a new run"
@@ -77,6 +80,7 @@ type SimCLRRunList struct {
 // +kubebuilder:validation:XValidation:rule="has(self.augmentations) == has(oldSelf.augmentations) && (!has(self.augmentations) || self.augmentations == oldSelf.augmentations)",message="augmentations: may not change; make a new run"
 // +kubebuilder:validation:XValidation:rule="has(self.finetuning) == has(oldSelf.finetuning) && (!has(self.finetuning) || self.finetuning == oldSelf.finetuning)",message="finetuning: may not change; make a new run"
 // +kubebuilder:validation:XValidation:rule="(has(oldSelf.suspend) && oldSelf.suspend) || self.accelerator == oldSelf.accelerator",message="accelerator: may change only while the run is suspended; set suspend to true first"
+// +kubebuilder:validation:XValidation:rule="(has(oldSelf.suspend) && oldSelf.suspend) || (has(self.workers) == has(oldSelf.workers) && (!has(self.workers) || self.workers == oldSelf.workers))",message="workers: may change only while the run is suspended; set suspend to true first"
 // +kubebuilder:validation:XValidation:rule="(has(oldSelf.suspend) && oldSelf.suspend) || self.template == oldSelf.template",message="template: may change only while the run is suspended; set suspend to true first"
 type SimCLRRunSpec struct {
 	// dataset is the data to pretrain on. Its labels, where it has any, serve the later stages.
@@ -139,6 +143,15 @@ type SimCLRRunSpec struct {
 	// +optional
 	// +kubebuilder:default={}
 	Accelerator AcceleratorSpec `json:"accelerator,omitzero"`
+
+	// workers are the pods that pretrain together, each on as many of a step's images; one starts again only with all
+	// others. The stages after pretraining have one. More than one needs JobSet in the cluster, and an output claim of
+	// access mode ReadWriteMany. May change while the run is suspended. Unit: pods. Default: 1; for type TPU the hosts of the
+	// topology, where it may not be set.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=256
+	Workers *int32 `json:"workers,omitempty"`
 
 	// checkpoint says how often a stage's state is saved. Default: every 300 seconds, the newest 2 are kept.
 	// +optional

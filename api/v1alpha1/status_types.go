@@ -81,6 +81,9 @@ type SimCLRRunStatus struct {
 	// threads the trainer computes with: the CPU limit, fixed at the start.
 	// +optional
 	Threads int32 `json:"threads,omitempty"`
+	// workers that pretrain together: spec.workers, or the hosts of the TPU topology.
+	// +optional
+	Workers int32 `json:"workers,omitempty"`
 	// outputClaim is the PersistentVolumeClaim that holds the run's files.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
@@ -116,11 +119,11 @@ type StageStatus struct {
 	// finishTime of the last attempt.
 	// +optional
 	FinishTime *metav1.Time `json:"finishTime,omitempty"`
-	// workload is the name of the current attempt's Job.
+	// workload is the name of the current attempt's Job, or of its JobSet where there are several workers.
 	// +optional
 	// +kubebuilder:validation:MaxLength=63
 	Workload string `json:"workload,omitempty"`
-	// attempts that were started. Unit: Jobs.
+	// attempts that were started. Unit: Jobs or JobSets.
 	// +optional
 	Attempts int32 `json:"attempts,omitempty"`
 	// chargedRestarts of this stage.
@@ -222,6 +225,9 @@ type Failure struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Node string `json:"node,omitempty"`
+	// rank of the worker that failed first, from 0, where there are several.
+	// +optional
+	Rank *int32 `json:"rank,omitempty"`
 	// exitCode of the trainer, by the trainer contract.
 	// +optional
 	ExitCode *int32 `json:"exitCode,omitempty"`

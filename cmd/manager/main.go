@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -25,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/controllers"
@@ -75,6 +75,7 @@ func newManager(config *rest.Config, managed ctrl.Options, o *options) (ctrl.Man
 		Images:          o.images(),
 		ImagePullPolicy: corev1.PullPolicy(o.trainerPullPolicy),
 		DatasetMirror:   o.datasetMirror,
+		Neighbours:      o.neighbours,
 	}
 	if err := reconciler.SetupWithManager(mgr); err != nil {
 		return nil, err
@@ -89,6 +90,7 @@ func managerOptions(o *options) ctrl.Options {
 	scheme := runtime.NewScheme()
 	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
 	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	utilruntime.Must(jobset.AddToScheme(scheme))
 
 	metrics := metricsserver.Options{BindAddress: o.metricsAddress, SecureServing: o.metricsSecure}
 	if o.metricsSecure {
@@ -106,16 +108,16 @@ func managerOptions(o *options) ctrl.Options {
 	}
 }
 
-// cacheOptions keep only what belongs to runs in memory, in the namespaces that are watched.
+// cacheOptions keep only what belongs to runs in memory, in the namespaces that are watched. A kind is not named, since one that the
+// cluster does not have, such as JobSet, would be an error.
 func cacheOptions(o *options) cache.Options {
 	ofRuns, err := labels.Parse(controllers.LabelRun)
 	utilruntime.Must(err)
 	options := cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
+		DefaultTransform:     cache.TransformStripManagedFields(),
+		DefaultLabelSelector: ofRuns,
 		ByObject: map[client.Object]cache.ByObject{
-			&batchv1.Job{}:      {Label: ofRuns},
-			&corev1.Pod{}:       {Label: ofRuns},
-			&corev1.ConfigMap{}: {Label: ofRuns},
+			&v1alpha1.SimCLRRun{}: {Label: labels.Everything()},
 		},
 	}
 	for _, namespace := range o.namespaces {

@@ -12,9 +12,11 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	"sigs.k8s.io/yaml"
@@ -30,23 +32,8 @@ const system, watched, other = "simclr-system", "watched", "other"
 // chart then grants: the role of config/rbac in those namespaces, and leases in its own.
 func TestWatchedNamespaces(t *testing.T) {
 	api, config := apiServer(t)
-	o, err := parseOptions([]string{
-		"--trainer-image=registry.example/trainer:1", "--namespaces=" + watched, "--leader-elect",
-		"--metrics-bind-address=0", "--health-probe-bind-address=0",
-	}, func(string) string { return "" })
-	must(t, err)
-	managed := managerOptions(o)
-	managed.LeaderElectionNamespace = system // in a cluster: the pod's own
-	mgr, err := newManager(config, managed, o)
-	must(t, err)
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- mgr.Start(ctx) }()
-	defer func() {
-		stop()
-		must(t, <-ended)
-	}()
-
+	mgr, managed := startManager(t, config)
+	ctx := t.Context()
 	ignored := wrap.MakeRun(other, "run").Obj()
 	must(t, api.Create(ctx, ignored))
 	run := wrap.MakeRun(watched, "run").Obj()
@@ -72,6 +59,29 @@ func TestWatchedNamespaces(t *testing.T) {
 		t.Errorf("a run in a namespace that is not watched has conditions: %+v", ignored.Status.Conditions)
 	}
 	checkCache(ctx, t, api, mgr.GetClient())
+}
+
+// startManager runs the manager until the test ends.
+func startManager(t *testing.T, config *rest.Config) (ctrl.Manager, ctrl.Options) {
+	t.Helper()
+	o, err := parseOptions([]string{
+		"--trainer-image=registry.example/trainer:1", "--namespaces=" + watched, "--leader-elect",
+		"--metrics-bind-address=0", "--health-probe-bind-address=0",
+	}, func(string) string { return "" })
+	must(t, err)
+	managed := managerOptions(o)
+	managed.LeaderElectionNamespace = system          // in a cluster: the pod's own
+	managed.Controller.SkipNameValidation = new(true) // several tests run one
+	mgr, err := newManager(config, managed, o)
+	must(t, err)
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- mgr.Start(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		must(t, <-ended)
+	})
+	return mgr, managed
 }
 
 // checkCache finds what belongs to runs in the cache, and nothing else.
@@ -105,7 +115,9 @@ func apiServer(t *testing.T) (client.Client, *rest.Config) {
 	config, err := server.Start()
 	must(t, err)
 	t.Cleanup(func() { must(t, server.Stop()) })
-	api, err := client.New(config, client.Options{Scheme: managerOptions(&options{}).Scheme})
+	scheme := managerOptions(&options{}).Scheme
+	must(t, apiextensionsv1.AddToScheme(scheme))
+	api, err := client.New(config, client.Options{Scheme: scheme})
 	must(t, err)
 	for _, name := range []string{system, watched, other} {
 		must(t, api.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}))

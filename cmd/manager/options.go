@@ -10,7 +10,10 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/labels"
+
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/controllers"
 )
 
 // options are the manager's flags. Images have environment variables too, for image automation that
@@ -21,6 +24,7 @@ type options struct {
 	datasetMirror                                   string
 	progressInterval                                time.Duration
 	namespaces                                      []string
+	neighbours                                      controllers.Neighbours
 
 	leaderElect                  bool
 	metricsAddress, probeAddress string
@@ -43,10 +47,15 @@ func parseOptions(args []string, env func(string) string) (*options, error) {
 		"base URL to download known datasets from, as <mirror>/<name>/<file>; default: where they are published")
 	f.DurationVar(&o.progressInterval, "progress-interval", 30*time.Second,
 		"least time between two updates of a run's progress in its status, from 1s")
-	f.Func("namespaces", "namespaces to watch, separated by commas; default: all", func(list string) error {
-		o.namespaces = strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
-		return nil
+	f.Func("namespaces", "namespaces to watch, separated by commas; default: all", names(&o.namespaces))
+	f.StringVar(&o.neighbours.ManagerNamespace, "manager-namespace", "",
+		"namespace of this manager's pods: a NetworkPolicy of each run lets them in; default: none is made")
+	f.Func("manager-labels", "labels of this manager's pods, as key=value,…; needed with --manager-namespace", func(list string) (err error) {
+		o.neighbours.ManagerLabels, err = labels.ConvertSelectorToLabelsMap(list)
+		return err
 	})
+	f.Func("monitoring-namespaces", "namespaces whose pods the NetworkPolicy lets get /metrics of trainers, separated by commas; default: none",
+		names(&o.neighbours.MonitoringNamespaces))
 	f.BoolVar(&o.leaderElect, "leader-elect", false, "elect a leader: needed with more than one replica")
 	f.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "address of /metrics; 0 serves none")
 	f.BoolVar(&o.metricsSecure, "metrics-secure", true,
@@ -65,12 +74,23 @@ func parseOptions(args []string, env func(string) string) (*options, error) {
 	return o, nil
 }
 
+// names are a flag's list.
+func names(into *[]string) func(string) error {
+	return func(list string) error {
+		*into = strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+		return nil
+	}
+}
+
 func (o *options) validate() error {
 	if o.trainerImage == "" {
 		return errors.New("--trainer-image is required")
 	}
 	if o.progressInterval < time.Second {
 		return fmt.Errorf("--progress-interval %s is less than 1s", o.progressInterval)
+	}
+	if o.neighbours.ManagerNamespace != "" && len(o.neighbours.ManagerLabels) == 0 {
+		return errors.New("--manager-namespace needs --manager-labels")
 	}
 	if !slices.Contains([]string{"", "Always", "IfNotPresent", "Never"}, o.trainerPullPolicy) {
 		return fmt.Errorf("--trainer-image-pull-policy %q is none of Always, IfNotPresent, Never", o.trainerPullPolicy)

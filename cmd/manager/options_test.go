@@ -29,6 +29,8 @@ func TestParseOptions(t *testing.T) {
 		"no image":       {wantErr: "--trainer-image is required"},
 		"too often":      {args: []string{"--trainer-image=a", "--progress-interval=1ms"}, wantErr: "less than 1s"},
 		"no URL":         {args: []string{"--trainer-image=a", "--dataset-mirror=mirror"}, wantErr: "not an http"},
+		"no labels":      {args: []string{"--trainer-image=a", "--manager-namespace=simclr-system"}, wantErr: "--manager-labels"},
+		"wrong labels":   {args: []string{"--trainer-image=a", "--manager-labels=x"}, wantErr: "manager-labels"},
 		"wrong policy":   {args: []string{"--trainer-image=a", "--trainer-image-pull-policy=Now"}, wantErr: "none of"},
 		"stray argument": {args: []string{"--trainer-image=a", "x"}, wantErr: "unknown argument"},
 	} {

@@ -3,12 +3,15 @@ package testing
 
 import (
 	"encoding/json"
+	"maps"
+	"strconv"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -54,6 +57,12 @@ func (w *RunWrapper) Suspended(suspend bool) *RunWrapper {
 	return w
 }
 
+// Workers of the run.
+func (w *RunWrapper) Workers(n int32) *RunWrapper {
+	w.Spec.Workers = &n
+	return w
+}
+
 // MaxRestarts of the run.
 func (w *RunWrapper) MaxRestarts(n int32) *RunWrapper {
 	w.Spec.RestartPolicy.MaxRestarts = &n
@@ -69,6 +78,12 @@ func (w *RunWrapper) Retention(r v1alpha1.ClaimRetention) *RunWrapper {
 // DatasetURI instead of a known name.
 func (w *RunWrapper) DatasetURI(uri string, format v1alpha1.DatasetFormat) *RunWrapper {
 	w.Spec.Dataset = v1alpha1.DatasetSpec{URI: uri, Format: format}
+	return w
+}
+
+// FromURI takes an encoder over.
+func (w *RunWrapper) FromURI(uri string) *RunWrapper {
+	w.Spec.Pretraining.From = &v1alpha1.EncoderSource{URI: uri}
 	return w
 }
 
@@ -150,6 +165,17 @@ func (w *PodWrapper) Condition(kind corev1.PodConditionType, status corev1.Condi
 	w.Status.Conditions = append(w.Status.Conditions, corev1.PodCondition{
 		Type: kind, Status: status, Reason: reason, Message: message,
 	})
+	return w
+}
+
+// Rank of the pod among several workers, of a JobSet.
+func (w *PodWrapper) Rank(rank int, set types.UID) *PodWrapper {
+	labels := maps.Clone(w.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[batchv1.JobCompletionIndexAnnotation], labels[jobset.JobSetUIDKey] = strconv.Itoa(rank), string(set)
+	w.Labels = labels
 	return w
 }
 

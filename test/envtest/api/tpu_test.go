@@ -7,8 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -17,12 +15,14 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
+	"sigs.k8s.io/yaml"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/controllers"
 )
 
-// topologies of GKE's TPU slices, those of one host and some of several
+// topologies of GKE's TPU slices, of one host and of several
 // (https://cloud.google.com/kubernetes-engine/docs/concepts/plan-tpus).
 var topologies = map[string][]string{
 	"v3":  {"2x2", "4x4", "4x8"},
@@ -32,8 +32,8 @@ var topologies = map[string][]string{
 	"v6e": {"1x1", "2x2", "2x4", "4x4", "4x8"},
 }
 
-// TestTPUs compares the places that know the hosts of TPU slices: the rules on topology, devicesPerWorker
-// and batchSize accept what the operator places on one host, with its number of chips, and nothing else.
+// TestTPUs compares the places that know the hosts of TPU slices: the rules on topology, devicesPerWorker and
+// batchSize accept what the operator places, each host's chips on one worker, and nothing else.
 func TestTPUs(t *testing.T) {
 	generations := runSchema().Properties["spec"].Properties["accelerator"].Properties["generation"].Enum
 	if len(generations) != len(topologies) {
@@ -57,20 +57,16 @@ func tryTPU(t *testing.T, generation, topology string) {
 	}
 	slice := fmt.Sprintf("accelerator: {type: TPU, generation: %s, topology: %s", generation, topology)
 	run := patched(t, minimal, in(slice+"}"))
-	devices, message := placed(t, run.Object)
-	refusal := create(run)
-	if refusal != nil {
-		if devices != 0 || !strings.Contains(message, "hosts") {
-			t.Errorf("refused, but the operator gives it %d chips and says %q: %v", devices, message, refusal)
-		}
-		return
+	if err := create(run); err != nil {
+		t.Fatalf("refused: %v", err)
 	}
-	if devices != int64(chips) {
-		t.Errorf("accepted, but the operator gives it %d chips of %d: %s", devices, chips, message)
+	perHost, hosts := placed(t, run.Object)
+	if perHost*hosts != chips {
+		t.Errorf("the operator gives it %d workers with %d chips, the slice has %d", hosts, perHost, chips)
 	}
 	for spec, accepted := range map[string]bool{
-		fmt.Sprintf("%s, devicesPerWorker: %d}", slice, chips):            true,
-		fmt.Sprintf("%s, devicesPerWorker: %d}", slice, 2*chips):          false,
+		fmt.Sprintf("%s, devicesPerWorker: %d}", slice, perHost):          true,
+		fmt.Sprintf("%s, devicesPerWorker: %d}", slice, 2*perHost):        false,
 		fmt.Sprintf("%s}, batchSize: %d", slice, 6*chips):                 true,
 		fmt.Sprintf("%s}, batchSize: %d", slice, 6*chips+max(1, chips/2)): chips == 1,
 	} {
@@ -80,9 +76,8 @@ func tryTPU(t *testing.T, generation, topology string) {
 	}
 }
 
-// placed is how many chips the operator gives a run's pod, or why it makes none. It is asked past the API
-// server's rules.
-func placed(t *testing.T, object map[string]any) (chips int64, message string) {
+// placed is how many chips the operator gives each of a run's workers, and how many of those there are.
+func placed(t *testing.T, object map[string]any) (chips, workers int) {
 	t.Helper()
 	var run v1alpha1.SimCLRRun
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(object, &run); err != nil {
@@ -90,7 +85,7 @@ func placed(t *testing.T, object map[string]any) (chips int64, message string) {
 	}
 	run.UID = "uid"
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, jobset.AddToScheme} {
 		if err := add(scheme); err != nil {
 			t.Fatal(err)
 		}
@@ -108,17 +103,13 @@ func placed(t *testing.T, object map[string]any) (chips int64, message string) {
 	if err := api.Get(t.Context(), key, &run); err != nil {
 		t.Fatal(err)
 	}
-	var jobs batchv1.JobList
-	if err := api.List(t.Context(), &jobs); err != nil {
+	var stored corev1.ConfigMap
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: run.Namespace, Name: controllers.ConfigMapName(run.Name, run.Status.ConfigHash)}, &stored); err != nil {
+		t.Fatalf("%v: %s", err, run.Status.Message)
+	}
+	var fixed v1alpha1.SimCLRRun
+	if err := yaml.Unmarshal([]byte(stored.Data["run.yaml"]), &fixed); err != nil {
 		t.Fatal(err)
 	}
-	if len(jobs.Items) == 0 {
-		return 0, run.Status.Message
-	}
-	pod := jobs.Items[0].Spec.Template.Spec
-	if d := cmp.Diff(run.Spec.Accelerator.Topology, pod.NodeSelector["cloud.google.com/gke-tpu-topology"]); d != "" {
-		t.Errorf("the pod's node selector: %s", d)
-	}
-	count := pod.Containers[0].Resources.Limits[corev1.ResourceName("google.com/tpu")]
-	return count.Value(), run.Status.Message
+	return int(*fixed.Spec.Accelerator.DevicesPerWorker), int(run.Status.Workers)
 }

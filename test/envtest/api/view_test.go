@@ -88,7 +88,7 @@ func TestColumns(t *testing.T) {
 	}
 	want := map[int32][]string{
 		0: {"Name", "Stage", "Progress", "Loss", "kNN", "Linear", "ETA", "Restarts", "Age"},
-		1: {"Accelerator", "Images/s", "Message"},
+		1: {"Accelerator", "Workers", "Images/s", "Message"},
 	}
 	if d := cmp.Diff(want, columns); d != "" {
 		t.Error(d)

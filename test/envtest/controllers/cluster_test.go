@@ -147,7 +147,12 @@ func (c *cluster) jobs(run *v1alpha1.SimCLRRun) []string {
 // pod makes a Job's pod on a node, as it is.
 func (c *cluster) pod(job *batchv1.Job, change func(*wrap.PodWrapper)) *corev1.Pod {
 	c.Helper()
-	w := wrap.MakePod(job, fmt.Sprintf("%s-0-%d", job.Name, time.Now().UnixNano()%1e6), "node-1")
+	return c.make(wrap.MakePod(job, fmt.Sprintf("%s-0-%d", job.Name, time.Now().UnixNano()%1e6), "node-1"), change)
+}
+
+// make a pod as it is.
+func (c *cluster) make(w *wrap.PodWrapper, change func(*wrap.PodWrapper)) *corev1.Pod {
+	c.Helper()
 	change(w)
 	status := w.Status
 	c.must(api.Create(c.Context(), w.Obj()))

@@ -24,10 +24,12 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 	"sigs.k8s.io/yaml"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/controllers"
+	wrap "github.com/simclr-operator/simclr-operator/controllers/testing"
 )
 
 const (
@@ -89,8 +91,12 @@ func withAPIServer(m *testing.M) (code int, err error) {
 		return 1, errors.New("KUBEBUILDER_ASSETS is not set: it names the directory of kube-apiserver and etcd (make test sets it)")
 	}
 	ctrl.SetLogger(logr.FromSlogHandler(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn})))
+	jobSets, err := wrap.JobSetCRD(context.Background())
+	if err != nil {
+		return 1, err
+	}
 	server := &envtest.Environment{
-		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "..", "config", "crd")},
+		CRDDirectoryPaths:     []string{filepath.Join("..", "..", "..", "config", "crd"), jobSets},
 		ErrorIfCRDPathMissing: true,
 	}
 	config, err := server.Start()
@@ -103,7 +109,7 @@ func withAPIServer(m *testing.M) (code int, err error) {
 		}
 	}()
 	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme, jobset.AddToScheme} {
 		if err := add(scheme); err != nil {
 			return 1, err
 		}
@@ -124,6 +130,7 @@ func withAPIServer(m *testing.M) (code int, err error) {
 	reconciler := &controllers.Reconciler{
 		Client: mgr.GetClient(), APIReader: mgr.GetAPIReader(), Recorder: mgr.GetEventRecorder("simclr-operator"),
 		Clock: shiftedClock{}, Poller: poller, ProgressPort: progressPort,
+		Neighbours: controllers.Neighbours{ManagerNamespace: "simclr-system", ManagerLabels: map[string]string{"app": "manager"}},
 		Images: map[v1alpha1.AcceleratorType]string{
 			v1alpha1.CPU: trainerImage, v1alpha1.NvidiaGPU: trainerImage, v1alpha1.TPU: trainerImage,
 		},

@@ -5,6 +5,7 @@ import (
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -115,7 +116,10 @@ func TestClaimOfADeletedRunOfThisName(t *testing.T) {
 	claim := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "again-output"}}
 	c.gone(claim)
 	c.pass(second, 0)
-	c.condition(second, v1alpha1.ConditionProgressing, metav1.ConditionFalse, "Stopping", job.Name)
+	c.condition(second, v1alpha1.ConditionProgressing, metav1.ConditionFalse, "Stopping", "NetworkPolicy again-trainers")
+	c.gone(&networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Namespace: c.namespace, Name: "again-trainers"}})
+	c.pass(second, 0)
+	c.condition(second, v1alpha1.ConditionProgressing, metav1.ConditionFalse, "Stopping", "Job "+job.Name)
 	c.condition(second, v1alpha1.ConditionStalled, metav1.ConditionFalse, "Stopping")
 	c.gone(job)
 	c.pass(second, 0)
