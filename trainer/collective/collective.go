@@ -10,10 +10,11 @@ type Collective interface {
 	Rank() int
 	// Size is the number of workers.
 	Size() int
-	// AllGather gives every worker's values, by rank. The own ones are local itself, not a copy.
+	// AllGather gives every worker's values, by rank, with every bit as it was. The own ones are local itself, not a copy.
 	AllGather(ctx context.Context, local []float32) ([][]float32, error)
 	// AllReduceSum replaces the values of each buffer by their sums over the workers, never by means, added
-	// in the order of ranks: the sums are the same bits on every worker and from run to run.
+	// in the order of ranks: the sums are the same bits on every worker and from run to run. No two buffers
+	// share memory, which would be summed twice.
 	AllReduceSum(ctx context.Context, buffers ...[]float32) error
 	// Barrier waits until every worker is there.
 	Barrier(ctx context.Context) error

@@ -71,6 +71,7 @@ type Program struct {
 	Variables []Variable
 	Segments  []Segment
 	Precision Precision
+	Workers   Workers // nil: this one alone
 }
 
 // Engine compiles programs.

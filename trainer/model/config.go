@@ -26,6 +26,8 @@ type Config struct {
 	Smooth          bool             // softplus in ReLU's place, for tests that compare executors
 	RunningNorm     bool             // batch norm by its running statistics in training too, for tests that compare micro-batches
 	Precision       engine.Precision // of the contrastive step
+	// NormWorkers are how many workers' views batch norm normalises together in training, each having as many; 0 is 1.
+	NormWorkers int
 	// Representation is what Inference gives and a classifier sees: h, which "" is too, what the head's first layer
 	// gives, or z.
 	Representation v1alpha1.Features

@@ -29,7 +29,7 @@ type Statistics struct {
 	Shift    bool // β is a parameter, else a constant 0
 	running  *gorgonia.Node
 	batch    *gorgonia.Node // nil in inference mode
-	count    int            // values a channel has in a batch
+	count    int            // values a channel has in a batch, of all workers that are normalised together
 }
 
 // RunningName is the variable that holds a batch norm layer's running statistics.
@@ -115,7 +115,12 @@ func (n *network) batchNorm(x *gorgonia.Node, name string, gamma float32, shift 
 	s := Statistics{Name: name, Channels: c, Shift: shift, running: n.input(RunningName(name), 2, c), count: engine.Size(x.Shape()) / c}
 	used := s.running
 	if n.training {
-		s.batch = n.apply(op.BatchStatistics{}, x)
+		together := op.BatchStatistics{}
+		if n.NormWorkers > 1 {
+			together.Workers = n.NormWorkers
+			s.count *= n.NormWorkers
+		}
+		s.batch = n.apply(together, x)
 		used = s.batch
 	}
 	n.stats = append(n.stats, s)

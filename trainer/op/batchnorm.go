@@ -11,11 +11,13 @@ import (
 // statistics, and the normalisation by them. Gradients flow through both paths. In inference mode
 // the statistics are an input, the running ones.
 
-// BatchStatistics of x (N, C, H, W) or (N, C) are (2, C): each channel's mean and biased variance.
-type BatchStatistics struct{}
+// BatchStatistics of x (N, C, H, W) or (N, C) are (2, C): each channel's mean and biased variance. With several
+// Workers they are those of all workers' x together, the same on each.
+type BatchStatistics struct{ Workers int }
 
-// BatchStatisticsGrad is the gradient by x, of x, the statistics and their gradient.
-type BatchStatisticsGrad struct{}
+// BatchStatisticsGrad is the gradient by x, of x, the statistics and their gradient, which with several Workers is
+// already summed over them.
+type BatchStatisticsGrad struct{ Workers int }
 
 // Normalize is γ·(x − mean)/√(variance + Epsilon) + β, of x, statistics (2, C), γ (C) and β (C).
 type Normalize struct{ Epsilon float64 }
@@ -117,9 +119,15 @@ func (RunningStatistics) Shape(in ...tensor.Shape) (tensor.Shape, error) {
 	return in[0].Clone(), sameShape(in, 0, 1)
 }
 
-// Gradients by x.
-func (BatchStatistics) Gradients(in gorgonia.Nodes, out, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-	return gradients(by(BatchStatisticsGrad{}, in[0], out, dy))
+// Gradients by x. Every worker's results depend on every worker's x, by the statistics.
+func (o BatchStatistics) Gradients(in gorgonia.Nodes, out, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+	if o.Workers > 1 {
+		var err error
+		if dy, err = Apply(SumOverWorkers(o), dy); err != nil {
+			return nil, err
+		}
+	}
+	return gradients(by(BatchStatisticsGrad(o), in[0], out, dy))
 }
 
 // Gradients by x, the statistics, γ and β.

@@ -39,7 +39,7 @@ func batchNorm(o op.Operator) evaluator {
 			batchStatistics(out, in[0])
 		case op.BatchStatisticsGrad:
 			x, s, d, c := in[0], in[1].V, in[2].V, in[0].Shape[1]
-			m := float64(len(x.V) / c)
+			m := float64(len(x.V) / c * max(o.Workers, 1))
 			channels(x.Shape, func(i, k int) { out.V[i] = d[k]/m + d[c+k]*2*(x.V[i]-s[k])/m })
 		case op.Normalize:
 			x, s, g, b := in[0].V, moments(in[1], o.Epsilon), in[2].V, in[3].V

@@ -57,6 +57,8 @@ func evaluatorOf(o op.Operator) (evaluator, error) {
 		return func(out Array, in []Array) Array {
 			return each(out, func(i int) float64 { return in[1].V[i] / (1 + math.Exp(-in[0].V[i])) })
 		}, nil
+	case op.SumOverWorkers: // of one
+		return func(_ Array, in []Array) Array { return in[0] }, nil
 	case op.Add:
 		return func(_ Array, in []Array) Array { return add(in[0], in[1]) }, nil
 	}

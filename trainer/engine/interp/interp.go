@@ -56,7 +56,7 @@ func New(p engine.Program) (*Executable, error) {
 			return nil, err
 		}
 		for _, n := range order {
-			if err := known(n); err != nil {
+			if err := known(p, n); err != nil {
 				return nil, fmt.Errorf("segment %s: %w", s.Name, err)
 			}
 		}
@@ -65,7 +65,7 @@ func New(p engine.Program) (*Executable, error) {
 	return e, nil
 }
 
-func known(n *gorgonia.Node) error {
+func known(p engine.Program, n *gorgonia.Node) error {
 	if n.Op() == nil || op.IsSum(n) {
 		return nil
 	}
@@ -73,10 +73,11 @@ func known(n *gorgonia.Node) error {
 	if !ok {
 		return fmt.Errorf("interp: no meaning for %v", n.Op())
 	}
-	if _, err := evaluatorOf(o); err != nil {
-		return err
+	if op.OverWorkers(o) > 1 {
+		return engine.CheckWorkers(p, o)
 	}
-	return nil
+	_, err := evaluatorOf(o)
+	return err
 }
 
 // Run runs one segment.
@@ -166,6 +167,11 @@ func (e *Executable) evaluate(n *gorgonia.Node, segment int) error {
 		return nil
 	}
 	o, _ := op.Of(n)
+	if op.OverWorkers(o) > 1 {
+		var err error
+		e.value[n], err = overWorkers(o, e.p.Workers, in[0])
+		return err
+	}
 	f, err := evaluatorOf(o)
 	if err != nil {
 		return err
