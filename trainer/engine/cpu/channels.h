@@ -79,7 +79,8 @@ template <class F> static inline void reduce(layout l, const double *scratch, F 
   }
 }
 
-template <class T> static void stats_of(layout l, const T *x, double *scratch, float *stats) {
+// f(channel, mean, biased variance)
+template <class T, class F> static void stats_of(layout l, const T *x, double *scratch, F f) {
   // sums of x − k and of its square, k being the channel's first value: no cancellation where the mean is
   // far from zero
   const auto first = [&](int c) { return get(x[(long)(c / l.b) * l.hw * l.b + c % l.b]); };
@@ -100,13 +101,20 @@ template <class T> static void stats_of(layout l, const T *x, double *scratch, f
   const double m = (double)l.n * l.hw;
   reduce(l, scratch, [&](int c, double a, double b) {
     const double mean = a / m, var = b / m - mean * mean;
-    stats[c] = first(c) + mean;
-    stats[l.c + c] = var > 0 ? var : 0;
+    f(c, first(c) + mean, var > 0 ? var : 0);
   });
 }
 
 void channel_stats(layout l, const void *x, double *scratch, float *stats) {
-  typed(l.half, [&](auto *t) { stats_of(l, (decltype(t))x, scratch, stats); });
+  typed(l.half, [&](auto *t) {
+    stats_of(l, (decltype(t))x, scratch, [=](int c, double mean, double var) { stats[c] = mean, stats[l.c + c] = var; });
+  });
+}
+
+void channel_moments(layout l, const void *x, double *scratch, double *stats) {
+  typed(l.half, [&](auto *t) {
+    stats_of(l, (decltype(t))x, scratch, [=](int c, double mean, double var) { stats[c] = mean, stats[l.c + c] = var; });
+  });
 }
 
 // The gradient behind a ReLU. Which of its results are positive is known from them (y), or from x, of

@@ -8,6 +8,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"gorgonia.org/gorgonia"
@@ -61,6 +62,7 @@ type step struct {
 	in, out []*value
 	run     func() error
 	inPlace bool // its first result may take the memory of an operand that nothing reads after it
+	waits   bool // for other workers
 }
 
 // variable is a program's variable and the value that replaces it at an update.
@@ -97,15 +99,13 @@ func (x *executable) Run(segment int, feeds ...engine.Tensor) ([]engine.Tensor, 
 				return err
 			}
 		}
-		for _, st := range x.segments[segment] {
-			if err := st.run(); err != nil {
-				return fmt.Errorf("%s: %s: %w", s.Name, st.name, err)
-			}
-		}
 		return nil
 	})
+	if err == nil {
+		err = x.run(x.segments[segment])
+	}
 	if err != nil {
-		return nil, x.had(err)
+		return nil, x.had(fmt.Errorf("%s: %w", s.Name, err))
 	}
 	out := make([]engine.Tensor, len(x.fetches[segment]))
 	for i, v := range x.fetches[segment] {
@@ -117,6 +117,42 @@ func (x *executable) Run(segment int, feeds ...engine.Tensor) ([]engine.Tensor, 
 		}
 	}
 	return out, nil
+}
+
+// run runs steps on the engine's thread, but those that wait for other workers, whose kernels may need it, on this one.
+func (x *executable) run(steps []step) error {
+	one := func(s step) error {
+		if err := s.run(); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		return nil
+	}
+	for len(steps) > 0 {
+		n := slices.IndexFunc(steps, func(s step) bool { return s.waits })
+		if n == 0 {
+			if err := one(steps[0]); err != nil {
+				return err
+			}
+			steps = steps[1:]
+			continue
+		}
+		if n < 0 {
+			n = len(steps)
+		}
+		err := x.e.do(func() error {
+			for _, s := range steps[:n] {
+				if err := one(s); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		steps = steps[n:]
+	}
+	return nil
 }
 
 // feed gives a value its data: a copy, or where another segment's fetch is fed (gradients, on their way to the

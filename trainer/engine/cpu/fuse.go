@@ -13,6 +13,7 @@ import (
 // from x.
 type normGrad struct {
 	epsilon           float64
+	workers           int // whose values are normalised together
 	dy, mask, beta    *gorgonia.Node
 	x, stats, gamma   *gorgonia.Node
 	dx, dgamma, dbeta *gorgonia.Node
@@ -89,11 +90,17 @@ func (l *lowering) fuseNormGrad(sum *gorgonia.Node) {
 	if !ok || len(l.users[direct]) != 1 || len(l.users[through]) != 1 {
 		return
 	}
-	if _, ok := is[op.BatchStatisticsGrad](through); !ok {
+	statistics, ok := is[op.BatchStatisticsGrad](through)
+	if !ok {
 		return
 	}
 	d, t := engine.Operands(l.g, direct), engine.Operands(l.g, through)
+	members := gorgonia.Nodes{direct, through}
 	dstats := t[2]
+	if _, ok := is[op.SumOverWorkers](dstats); ok && len(l.users[dstats]) == 1 {
+		members = append(members, dstats)
+		dstats = engine.Operands(l.g, dstats)[0]
+	}
 	if _, ok := is[op.NormalizeGradStatistics](dstats); !ok || len(l.users[dstats]) != 1 {
 		return
 	}
@@ -101,8 +108,7 @@ func (l *lowering) fuseNormGrad(sum *gorgonia.Node) {
 	if s[0] != d[0] || s[1] != t[0] || s[2] != d[1] || t[1] != d[1] || s[3] != d[2] {
 		return
 	}
-	group := &normGrad{epsilon: o.Epsilon, dy: d[0], x: t[0], stats: d[1], gamma: d[2], dx: sum}
-	members := gorgonia.Nodes{direct, through, dstats}
+	group := &normGrad{epsilon: o.Epsilon, workers: max(statistics.Workers, 1), dy: d[0], x: t[0], stats: d[1], gamma: d[2], dx: sum}
 	for _, u := range l.users[d[0]] {
 		if _, ok := is[op.NormalizeGradGamma](u); ok && engine.Operands(l.g, u)[1] == group.x {
 			group.dgamma = u
@@ -111,7 +117,7 @@ func (l *lowering) fuseNormGrad(sum *gorgonia.Node) {
 			group.dbeta = u
 		}
 	}
-	l.claim(group, members)
+	l.claim(group, append(members, dstats))
 }
 
 // claim makes the group's kernel compute its nodes, the derivative of a ReLU before it among them where

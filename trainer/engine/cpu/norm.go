@@ -73,7 +73,11 @@ func flag(b bool) int {
 	return 0
 }
 
-func (l *lowering) statistics(n *gorgonia.Node, in *value) {
+func (l *lowering) statistics(n *gorgonia.Node, o op.BatchStatistics, in *value) {
+	if o.Workers > 1 {
+		l.statisticsOverWorkers(n, in)
+		return
+	}
 	out, x := l.result(n, plain), l.x
 	l.emit("batch statistics", []*value{in}, []*value{out}, func() error {
 		C.channel_stats(in.layout(), in.p(), (*C.double)(x.sums.p), out.c())
@@ -88,7 +92,7 @@ func (l *lowering) normGrad(g *normGrad) error {
 	}
 	g.done = true
 	in, stats, gamma := l.values[g.x], l.values[g.stats], l.values[g.gamma]
-	b := normBackward{epsilon: g.epsilon, x: in, stats: stats, gamma: gamma, dy: l.as(l.values[g.dy], in.form)}
+	b := normBackward{epsilon: g.epsilon, workers: g.workers, x: in, stats: stats, gamma: gamma, dy: l.as(l.values[g.dy], in.form)}
 	ins := []*value{b.dy, in, stats, gamma}
 	switch {
 	case g.beta != nil:
@@ -99,16 +103,20 @@ func (l *lowering) normGrad(g *normGrad) error {
 		ins = append(ins, b.mask)
 	}
 	b.dx = l.result(g.dx, in.form)
-	outs := []*value{b.dx}
+	var sums []*value
 	if g.dgamma != nil {
 		b.dgamma = l.result(g.dgamma, plain)
-		outs = append(outs, b.dgamma)
+		sums = append(sums, b.dgamma)
 	}
 	if g.dbeta != nil {
 		b.dbeta = l.result(g.dbeta, plain)
-		outs = append(outs, b.dbeta)
+		sums = append(sums, b.dbeta)
 	}
-	l.emitInPlace("batch norm backward", ins, outs, func() error {
+	if g.workers > 1 {
+		l.normGradOverWorkers(&b, ins, sums)
+		return nil
+	}
+	l.emitInPlace("batch norm backward", ins, append([]*value{b.dx}, sums...), func() error {
 		b.run(l.x)
 		return nil
 	})
@@ -118,6 +126,7 @@ func (l *lowering) normGrad(g *normGrad) error {
 // normBackward are the values of a normGrad; those that are not wanted are nil.
 type normBackward struct {
 	epsilon             float64
+	workers             int
 	x, stats, gamma, dy *value
 	mask, beta          *value
 	dx, dgamma, dbeta   *value
@@ -138,26 +147,43 @@ func (b *normBackward) gradient(x *executable) C.gradient {
 
 // run: dx = γ·r·(dy − Σdy/m − (x − mean)·r²·Σ(dy·(x − mean))/m), r being 1/√(variance + ε).
 func (b *normBackward) run(x *executable) {
-	l, s, g := b.x.layout(), b.stats.floats(), b.gamma.floats()
-	c := len(g)
-	s1, s2 := x.vector(5, c), x.vector(6, c)
 	dy := b.gradient(x)
-	C.channel_sums(l, b.x.p(), cf(s), dy, (*C.double)(x.sums.p), cf(s1), cf(s2))
-	ka, kb, k0 := x.vector(2, c), x.vector(3, c), x.vector(4, c)
-	m, by := float64(b.x.size()/c), rstd(s, b.epsilon)
-	for k := range g {
-		r := by(k)
-		ga := float64(g[k]) * r
-		gb := -ga * r * r * float64(s2[k]) / m
-		ka[k], kb[k], k0[k] = float32(ga), float32(gb), float32(-ga*float64(s1[k])/m-gb*float64(s[k]))
-		if b.dgamma != nil {
-			b.dgamma.floats()[k] = float32(float64(s2[k]) * r)
-		}
-		if b.dbeta != nil {
-			b.dbeta.floats()[k] = s1[k]
+	s1, s2 := b.sums(x, dy)
+	b.input(x, dy, func(k int) (float64, float64) { return float64(s1[k]), float64(s2[k]) })
+}
+
+// sums are each channel's Σdy and Σ(dy·(x − mean)), in the scratch vectors 5 and 6; γ's and β's gradients are made of them.
+func (b *normBackward) sums(x *executable, dy C.gradient) (s1, s2 []float32) {
+	s, c := b.stats.floats(), b.gamma.size()
+	s1, s2 = x.vector(5, c), x.vector(6, c)
+	C.channel_sums(b.x.layout(), b.x.p(), cf(s), dy, (*C.double)(x.sums.p), cf(s1), cf(s2))
+	if b.dgamma != nil {
+		by := rstd(s, b.epsilon)
+		dgamma := b.dgamma.floats()
+		for k := range dgamma {
+			dgamma[k] = float32(float64(s2[k]) * by(k))
 		}
 	}
-	C.channel_backward(l, b.x.p(), dy, cf(ka), cf(kb), cf(k0), b.dx.p())
+	if b.dbeta != nil {
+		copy(b.dbeta.floats(), s1)
+	}
+	return s1, s2
+}
+
+// input is dx, from the two sums of each channel over all values that were normalised together.
+func (b *normBackward) input(x *executable, dy C.gradient, sums func(k int) (s1, s2 float64)) {
+	s, g := b.stats.floats(), b.gamma.floats()
+	c := len(g)
+	ka, kb, k0 := x.vector(2, c), x.vector(3, c), x.vector(4, c)
+	m, by := float64(b.x.size()/c*b.workers), rstd(s, b.epsilon)
+	for k := range g {
+		s1, s2 := sums(k)
+		r := by(k)
+		ga := float64(g[k]) * r
+		gb := -ga * r * r * s2 / m
+		ka[k], kb[k], k0[k] = float32(ga), float32(gb), float32(-ga*s1/m-gb*float64(s[k]))
+	}
+	C.channel_backward(b.x.layout(), b.x.p(), dy, cf(ka), cf(kb), cf(k0), b.dx.p())
 }
 
 // derivative lowers one of batch norm's derivatives that is in no group.
@@ -184,7 +210,7 @@ func (l *lowering) derivative(n *gorgonia.Node, o op.Operator, nodes gorgonia.No
 		l.emit("batch statistics: gradient", v, []*value{out}, func() error {
 			s, d := v[1].floats(), v[2].floats()
 			c := len(s) / 2
-			a, b, m := x.vector(0, c), x.vector(1, c), float64(v[0].size()/c)
+			a, b, m := x.vector(0, c), x.vector(1, c), float64(v[0].size()/c*max(o.Workers, 1))
 			for k := range c {
 				slope := 2 * float64(d[c+k]) / m
 				a[k], b[k] = float32(slope), float32(float64(d[k])/m-slope*float64(s[k]))

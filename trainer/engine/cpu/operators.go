@@ -10,16 +10,22 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/op"
 )
 
 // operator lowers one operator.
 func (l *lowering) operator(n *gorgonia.Node, o op.Operator, nodes gorgonia.Nodes) error {
+	if err := engine.CheckWorkers(l.x.p, o); err != nil {
+		return err
+	}
 	switch o := o.(type) {
 	case op.Conv2D, op.Conv2DGradInput, op.Conv2DGradWeight:
 		return l.conv(n, o, l.values[nodes[0]], l.values[nodes[1]])
 	case op.BatchStatistics:
-		l.statistics(n, l.values[nodes[0]])
+		l.statistics(n, o, l.values[nodes[0]])
+	case op.SumOverWorkers:
+		l.sumOverWorkers(n, o, l.values[nodes[0]])
 	case op.Normalize:
 		l.affine(n, n, nil, false)
 	case op.ReLU:

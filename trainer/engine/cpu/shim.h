@@ -47,6 +47,7 @@ int gemm(int ta, int tb, long m, long n, long k, const float *a, const float *b,
 
 // channels
 void channel_stats(layout l, const void *x, double *scratch, float *stats);
+void channel_moments(layout l, const void *x, double *scratch, double *stats); // as channel_stats
 // dy, 0 where a ReLU's result is not positive: it is y, or where y is null scale·x + shift; no ReLU where
 // both are null
 typedef struct {

@@ -66,6 +66,7 @@ DISPATCH(norms, (long n, const float *w, const float *g, float decay, double *ou
 DISPATCH(add_bias, (long n, long o, const float *x, const float *b, float *y), (n, o, x, b, y))
 DISPATCH(softmax_rows, (long rows, long first, long count, float temperature, float *block, double *losses, int *right), (rows, first, count, temperature, block, losses, right))
 DISPATCH(channel_stats, (layout l, const void *x, double *scratch, float *stats), (l, x, scratch, stats))
+DISPATCH(channel_moments, (layout l, const void *x, double *scratch, double *stats), (l, x, scratch, stats))
 DISPATCH(channel_sums, (layout l, const void *x, const float *mean, gradient dy, double *scratch, float *s1, float *s2), (l, x, mean, dy, scratch, s1, s2))
 DISPATCH(channel_affine, (layout l, const void *x, const float *scale, const float *shift, const void *r, int relu, void *y), (l, x, scale, shift, r, relu, y))
 DISPATCH(channel_backward, (layout l, const void *x, gradient dy, const float *a, const float *b, const float *c, void *dx), (l, x, dy, a, b, c, dx))
