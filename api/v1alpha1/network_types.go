@@ -104,6 +104,8 @@ type BatchNormStatistics string
 const (
 	// BatchNormGlobal is the whole batch, of all workers and devices.
 	BatchNormGlobal BatchNormStatistics = "Global"
+	// BatchNormWorker is each worker's part of the batch by itself.
+	BatchNormWorker BatchNormStatistics = "Worker"
 	// BatchNormMicroBatch is each micro-batch by itself.
 	BatchNormMicroBatch BatchNormStatistics = "MicroBatch"
 )

@@ -91,6 +91,17 @@ func buffers(ts []engine.Tensor) [][]float32 {
 	return b
 }
 
+// distinct leaves out a buffer that is another one's memory, which would be summed over the workers twice: the last batch norm of a
+// block and that of its shortcut have one gradient of β, the sum over the same dy, which the graph has once.
+func distinct(buffers [][]float32) [][]float32 {
+	seen := map[*float32]bool{}
+	return slices.DeleteFunc(buffers, func(b []float32) bool {
+		again := seen[&b[0]] // no parameter has no values
+		seen[&b[0]] = true
+		return again
+	})
+}
+
 // sums of a step, in a fixed order. Their memory is kept from step to step.
 type sums [][]float32
 

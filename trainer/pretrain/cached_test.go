@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
@@ -31,12 +32,21 @@ func group(all engine.Tensor, at, of int) engine.Tensor {
 	return g
 }
 
+// share of a batch's views of one of so many workers: the first views in a row, and the second of the same images.
+func share(all engine.Tensor, rank, size int) engine.Tensor {
+	rows := all.Shape[0] / size
+	return engine.Tensor{Shape: append([]int{rows}, all.Shape[1:]...), Data: part(all.Data, rank, size)}
+}
+
 // parts are a batch's views in so many micro-batches.
-func parts(all engine.Tensor, of int) Views { return partsOf(all, collective.Single{}, of) }
+func parts(all engine.Tensor, of int) Views { return partsOf(all, Config{}, collective.Single{}, of) }
 
 // partsOf a worker.
-func partsOf(all engine.Tensor, w collective.Collective, of int) Views {
+func partsOf(all engine.Tensor, c Config, w collective.Collective, of int) Views {
 	return func(_ context.Context, at int) (engine.Tensor, error) {
+		if c.Statistics == v1alpha1.BatchNormGlobal {
+			return share(all, w.Rank(), w.Size()), nil
+		}
 		return group(all, w.Rank()*of+at, w.Size()*of), nil
 	}
 }
@@ -67,7 +77,7 @@ func oneStep(t *testing.T, e engine.Engine, c Config, workers, micro int, rate f
 			}
 		}
 		before := values(t, s)
-		m, err := s.Step(t.Context(), partsOf(all, w, micro), rate)
+		m, err := s.Step(t.Context(), partsOf(all, c, w, micro), rate)
 		if err != nil || w.Rank() > 0 {
 			return err
 		}
@@ -162,29 +172,39 @@ func cpuEngine(t *testing.T) engine.Engine {
 	return e
 }
 
-// Gradient caching changes nothing but rounding: however a batch is cut into micro-batches, every parameter
-// takes the same step, where batch norm's groups are the same. They are where it uses its running statistics,
-// and where workers hold as many images as micro-batches do.
-func TestMicroBatchesMakeTheSameStep(t *testing.T) {
+// However a batch is cut into micro-batches and dealt to workers, every parameter takes the same step but for rounding,
+// where batch norm's groups are the same. They are where it uses its running statistics, where workers hold as many
+// images as micro-batches do, and where statistics are those of the whole batch.
+func TestWorkersAndMicroBatchesMakeTheSameStep(t *testing.T) {
 	inference := cached()
 	inference.Model.RunningNorm = true
+	global, worker := cached(), cached()
+	global.Statistics, worker.Statistics = v1alpha1.BatchNormGlobal, v1alpha1.BatchNormWorker
 	for name, tc := range map[string]struct {
-		c    Config
-		cuts [][2]int // workers, micro-batches of each
+		c      Config
+		cuts   [][2]int // workers, micro-batches of each
+		within float64
 	}{
-		"running statistics": {inference, [][2]int{{1, 1}, {1, 2}, {1, 4}, {1, 8}, {2, 2}, {4, 1}}},
-		"groups of two":      {cached(), [][2]int{{4, 1}, {2, 2}, {1, 4}}},
-		"groups of four":     {cached(), [][2]int{{2, 1}, {1, 2}}},
+		"running statistics": {inference, [][2]int{{1, 1}, {1, 2}, {1, 4}, {1, 8}, {2, 2}, {4, 1}}, 1e-5},
+		"groups of two":      {cached(), [][2]int{{4, 1}, {2, 2}, {1, 4}}, 1e-5},
+		"groups of four":     {cached(), [][2]int{{2, 1}, {1, 2}}, 1e-5},
+		"each worker's":      {worker, [][2]int{{2, 1}, {1, 2}}, 1e-5},
+		// statistics are rounded otherwise, in every layer
+		"global statistics": {global, [][2]int{{1, 1}, {2, 1}, {4, 1}}, 1e-4},
 	} {
 		for engineName, e := range map[string]engine.Engine{"interp": interp.Engine{}, "cpu": cpuEngine(t)} {
 			t.Run(name+"/"+engineName, func(t *testing.T) {
 				want := oneStep(t, e, tc.c, tc.cuts[0][0], tc.cuts[0][1], 1)
 				for _, cut := range tc.cuts[1:] {
-					got := oneStep(t, e, tc.c, cut[0], cut[1], 1)
+					c := tc.c
+					if cut[1] > 1 && c.Statistics == v1alpha1.BatchNormWorker {
+						c.Statistics = v1alpha1.BatchNormMicroBatch
+					}
+					got := oneStep(t, e, c, cut[0], cut[1], 1)
 					if math.Abs(got.loss-want.loss) > 1e-6*want.loss {
 						t.Errorf("%d workers of %d: loss %v, want %v", cut[0], cut[1], got.loss, want.loss)
 					}
-					if name, by := furthest(want.steps, got.steps); !(by < 1e-5) {
+					if name, by := furthest(want.steps, got.steps); !(by < tc.within) {
 						t.Errorf("%d workers of %d micro-batches: %s differs by %.1e of its largest step", cut[0], cut[1], name, by)
 					}
 					if name, by := furthest(want.running, got.running); !(by < 1e-6) {
@@ -196,17 +216,38 @@ func TestMicroBatchesMakeTheSameStep(t *testing.T) {
 	}
 }
 
-// The test above sees a gradient that is averaged over micro-batches instead of summed: that is a plain step
-// of 1/micro-batches of the rate.
+// The test above sees a gradient that is averaged over micro-batches or workers instead of summed: that is a plain step
+// of a part of the rate.
 func TestAnAveragedGradientIsSeen(t *testing.T) {
+	inference, global := cached(), cached()
+	inference.Model.RunningNorm, global.Statistics = true, v1alpha1.BatchNormGlobal
+	for name, tc := range map[string]struct {
+		c              Config
+		workers, micro int
+	}{
+		"over two micro-batches":  {inference, 1, 2},
+		"over four micro-batches": {inference, 1, 4},
+		"over two workers":        {global, 2, 1},
+		"over four workers":       {global, 4, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want := oneStep(t, interp.Engine{}, tc.c, 1, 1, 1)
+			averaged := oneStep(t, interp.Engine{}, tc.c, tc.workers, tc.micro, 1/float64(tc.workers*tc.micro))
+			if _, by := furthest(want.steps, averaged.steps); by < 0.4 {
+				t.Errorf("the average differs by %.1e only", by)
+			}
+		})
+	}
+}
+
+// It sees statistics that are each worker's own, too.
+func TestOwnStatisticsAreSeen(t *testing.T) {
 	c := cached()
-	c.Model.RunningNorm = true
+	c.Statistics = v1alpha1.BatchNormGlobal
 	want := oneStep(t, interp.Engine{}, c, 1, 1, 1)
-	for _, micro := range []int{2, 4} {
-		averaged := oneStep(t, interp.Engine{}, c, 1, micro, 1/float64(micro))
-		if _, by := furthest(want.steps, averaged.steps); by < 0.4 {
-			t.Errorf("%d micro-batches: the average differs by %.1e only", micro, by)
-		}
+	c.Statistics = v1alpha1.BatchNormWorker
+	if _, by := furthest(want.steps, oneStep(t, interp.Engine{}, c, 2, 1, 1).steps); by < 1e-2 {
+		t.Errorf("each worker's own statistics differ by %.1e only", by)
 	}
 }
 
@@ -332,6 +373,13 @@ func TestMicroBatchesDivideTheBatch(t *testing.T) {
 		c.MicroBatch = micro
 		if _, err := NewStepper(interp.Engine{}, c, collective.Single{}); err == nil {
 			t.Errorf("a batch of 8 was cut into micro-batches of %d", micro)
+		}
+	}
+	for _, statistics := range []v1alpha1.BatchNormStatistics{v1alpha1.BatchNormGlobal, v1alpha1.BatchNormWorker} {
+		c := cached()
+		c.MicroBatch, c.Statistics = 4, statistics
+		if _, err := NewStepper(interp.Engine{}, c, collective.Single{}); err == nil || !strings.Contains(err.Error(), "one micro-batch a worker, not of 2") {
+			t.Errorf("%s statistics of two micro-batches: %v", statistics, err)
 		}
 	}
 }

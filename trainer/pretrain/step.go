@@ -7,12 +7,14 @@ import (
 	"math"
 	"slices"
 
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/contrastive"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
 	"github.com/simclr-operator/simclr-operator/trainer/safetensors"
 	"github.com/simclr-operator/simclr-operator/trainer/weights"
 )
@@ -21,9 +23,11 @@ import (
 type Config struct {
 	Model  model.Config
 	Images int // N of this worker
-	// MicroBatch images are computed at once; it divides Images. 0: all. Batch norm's statistics are a
-	// micro-batch's own, whose second views are of the images that plan.SecondView says.
-	MicroBatch  int
+	// MicroBatch images are computed at once; it divides Images. 0: all.
+	MicroBatch int
+	// Statistics of batch norm. Global: of all workers' views, each having one micro-batch. Else each micro-batch has its own,
+	// and second views are of the images that plan.SecondView says; Worker: of one micro-batch a worker.
+	Statistics  v1alpha1.BatchNormStatistics
 	Temperature float64
 	Optimizer   optimizer.Config
 	Seed        int64
@@ -33,6 +37,7 @@ type Config struct {
 type Stepper struct {
 	c       Config
 	workers collective.Collective
+	graph   *collective.Within // the workers as the graph reaches them, within the step that runs
 	program *model.Program
 	network engine.Executable
 	ntxent  engine.Executable
@@ -50,15 +55,22 @@ func NewStepper(e engine.Engine, c Config, workers collective.Collective) (*Step
 	if c.MicroBatch < 1 || c.Images%c.MicroBatch != 0 {
 		return nil, fmt.Errorf("micro-batches of %d images are no part of a batch of %d", c.MicroBatch, c.Images)
 	}
-	s := &Stepper{c: c, workers: workers, parts: c.Images / c.MicroBatch}
+	s := &Stepper{c: c, workers: workers, graph: &collective.Within{Collective: workers}, parts: c.Images / c.MicroBatch}
+	if s.parts > 1 && (c.Statistics == v1alpha1.BatchNormGlobal || c.Statistics == v1alpha1.BatchNormWorker) {
+		return nil, fmt.Errorf("batch norm's statistics %s are of one micro-batch a worker, not of %d", c.Statistics, s.parts)
+	}
 	compile := model.Contrastive
 	if s.groups() > 1 { // of batch norm: the running statistics follow the mean over all of them
 		compile = model.MicroBatch
+	}
+	if c.Statistics == v1alpha1.BatchNormGlobal {
+		c.Model.NormWorkers = workers.Size()
 	}
 	var err error
 	if s.program, err = compile(c.Model, c.MicroBatch, c.Optimizer); err != nil {
 		return nil, err
 	}
+	s.program.Workers = s.graph
 	loss, err := model.NTXent(s.rows(), c.Model.Dimension, c.Temperature)
 	if err != nil {
 		return nil, err
@@ -79,7 +91,7 @@ func NewStepper(e engine.Engine, c Config, workers collective.Collective) (*Step
 func (s *Stepper) rows() int { return 2 * s.c.Images * s.workers.Size() }
 
 // groups of batch norm, over all workers.
-func (s *Stepper) groups() int { return s.parts * s.workers.Size() }
+func (s *Stepper) groups() int { return plan.Groups(s.c.Statistics, s.workers.Size(), s.parts) }
 
 func closing(err error, xs ...engine.Executable) error {
 	for _, x := range xs {
@@ -90,6 +102,7 @@ func closing(err error, xs ...engine.Executable) error {
 
 // Step is one training step on this worker's views. It updates nothing where the loss is not a number.
 func (s *Stepper) Step(ctx context.Context, views Views, learningRate float64) (loop.Measure, error) {
+	s.graph.Context = ctx
 	// 1: z of the own views
 	own, err := s.forward(ctx, views)
 	if err != nil {
@@ -118,7 +131,7 @@ func (s *Stepper) Step(ctx context.Context, views Views, learningRate float64) (
 	}
 	// 5: gradients summed over micro-batches and workers, never averaged: the loss is the mean over all
 	// anchors already
-	if err := s.workers.AllReduceSum(ctx, slices.Concat(grads, s.stats)...); err != nil {
+	if err := s.workers.AllReduceSum(ctx, distinct(slices.Concat(grads, s.stats))...); err != nil {
 		return m, err
 	}
 	// 6: update

@@ -2,13 +2,17 @@ package pretrain
 
 import (
 	"context"
+	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
+	"github.com/simclr-operator/simclr-operator/trainer/collective/collectivetest"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
@@ -175,4 +179,40 @@ func TestStopBetweenParts(t *testing.T) {
 	if _, err := s.Step(ctx, Whole(views(c)), 1); err == nil {
 		t.Error("a step with a collective that was stopped gave no error")
 	}
+}
+
+// A worker that waits for another within the network's forward pass stops with the step's context, or when the other is lost.
+func TestStopWithinTheNetwork(t *testing.T) {
+	c := tiny()
+	c.Statistics = v1alpha1.BatchNormGlobal
+	first := func(within time.Duration, other func(ended <-chan struct{})) error {
+		ended := make(chan struct{})
+		return collectivetest.Each(2, func(w collective.Collective) error {
+			if w.Rank() == 1 {
+				other(ended)
+				return nil
+			}
+			defer close(ended)
+			s, err := NewStepper(interp.Engine{}, c, w)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), within)
+			defer cancel()
+			_, err = s.Step(ctx, Whole(views(c)), 1)
+			return err
+		})[0]
+	}
+	if err := first(time.Hour, func(<-chan struct{}) {}); !lost(err) {
+		t.Errorf("with a lost worker: error %v", err)
+	}
+	if err := first(20*time.Millisecond, func(ended <-chan struct{}) { <-ended }); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with a worker that does nothing: error %v", err)
+	}
+}
+
+func lost(err error) bool {
+	_, ok := errors.AsType[*collectivetest.LostError](err)
+	return ok
 }

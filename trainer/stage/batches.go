@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/augment"
 	"github.com/simclr-operator/simclr-operator/trainer/dataset"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
@@ -18,7 +19,8 @@ func (d *data) views(s plan.Stage, begun func()) (*microBatches, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := dataset.LoaderConfig{Data: d.train, Batch: s.Batch, Views: 2, Parts: s.MicroBatches(), Again: s.ViewsTwice, Dealt: true}
+	l := dataset.LoaderConfig{Data: d.train, Batch: s.Batch, Views: 2, Parts: s.MicroBatches(), Again: s.ViewsTwice}
+	l.Dealt = d.spec.Pretraining.BatchNormStatistics != v1alpha1.BatchNormGlobal
 	if !l.Again {
 		l.Prefetch = 2 * l.Parts
 	}

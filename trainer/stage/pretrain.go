@@ -39,7 +39,7 @@ func (r *runner) pretrain(ctx context.Context) (*v1alpha1.Results, error) {
 func (r *runner) train(ctx context.Context) (w trained, loss float64, err error) {
 	p := r.spec.Pretraining
 	s, err := pretrain.NewStepper(r.engine, pretrain.Config{
-		Model: r.model, Images: r.stage.Batch, MicroBatch: r.stage.MicroBatch, Temperature: p.Temperature.MustFloat(), Seed: *p.Seed,
+		Model: r.model, Images: r.stage.Batch, MicroBatch: r.stage.MicroBatch, Statistics: p.BatchNormStatistics, Temperature: p.Temperature.MustFloat(), Seed: *p.Seed,
 		Optimizer: optimizer.Config{Kind: p.Optimizer, Momentum: pretrainMomentum, WeightDecay: p.WeightDecay.MustFloat()},
 	}, collective.Single{})
 	if err != nil {
