@@ -148,6 +148,7 @@ func (p *Poller) round(ctx context.Context, slots chan struct{}) {
 		go func() {
 			defer func() { <-slots }()
 			progress, err := p.ask(ctx, entry.target)
+			measured.poll(err)
 			p.heard(run, entry, progress, err)
 		}()
 	}

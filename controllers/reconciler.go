@@ -88,6 +88,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(patchErr)
 	}
+	measured.observe(s.before, s.run, s.now)
 	r.emit(s)
 	return result, err
 }
@@ -128,6 +129,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		r.ProgressPort = contract.HTTPPort
 	}
 	if err := mgr.Add(r.Poller); err != nil {
+		return err
+	}
+	if err := r.setupMetrics(mgr); err != nil {
 		return err
 	}
 	installed, err := jobSetInstalled(mgr.GetRESTMapper())

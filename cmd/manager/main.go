@@ -62,6 +62,8 @@ func run(o *options) error {
 
 // newManager has the reconciler and the probes.
 func newManager(config *rest.Config, managed ctrl.Options, o *options) (ctrl.Manager, error) {
+	config = rest.CopyConfig(config)
+	config.Wrap(controllers.CountWrites)
 	mgr, err := ctrl.NewManager(config, managed)
 	if err != nil {
 		return nil, err

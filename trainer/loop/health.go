@@ -40,6 +40,7 @@ func (l *Loop) look(h Health, s *state, endOfEpoch bool) {
 		l.Log.Warn(message)
 	}
 	s.collapsed = why != ""
+	l.Tracker.Collapsed(s.collapsed)
 }
 
 // evaluate by kNN where that is due: at the end of every KNNEpochs-th epoch, also where the stage was stopped

@@ -74,6 +74,7 @@ func (l *Loop) Run(ctx context.Context, t Task) (float64, error) {
 		return 0, err
 	}
 	rate := optimizer.Schedule{Peak: l.Stage.PeakLearningRate, WarmupSteps: l.Stage.WarmupSteps, TotalSteps: l.Stage.TotalSteps}
+	l.Tracker.Checkpoints(l.Interval)
 	l.Tracker.Begin(report.Training, l.Stage.TotalSteps)
 	for s.step < l.Stage.TotalSteps {
 		if ctx.Err() != nil {
@@ -178,6 +179,7 @@ func (l *Loop) save(t Task, s *state) error {
 	if s.saved == s.step {
 		return nil
 	}
+	begun := time.Now()
 	tensors, err := t.Snapshot()
 	if err != nil {
 		return err
@@ -196,7 +198,7 @@ func (l *Loop) save(t Task, s *state) error {
 		return err
 	}
 	s.saved, s.savedAt = s.step, time.Now()
-	l.Tracker.Saved(s.step)
+	l.Tracker.Saved(s.step, s.savedAt.Sub(begun))
 	l.Log.Info("checkpoint", "path", l.Store.Path(s.step))
 	return nil
 }

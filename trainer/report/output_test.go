@@ -55,6 +55,10 @@ func TestServer(t *testing.T) {
 	k.Step(Step{Epoch: 1, Step: 1, TotalSteps: 390, Images: 256, Loss: 5.25, ContrastiveAccuracy: 40})
 	k.Spread(0.0712, 41.5)
 	k.KNN(10, 39.75)
+	k.Checkpoints(time.Hour)
+	k.Saved(1, 1500*time.Millisecond)
+	k.Waited(250 * time.Millisecond)
+	k.Collapsed(true)
 	s := serve(t, k)
 	if code, body := get(t, s, "/healthz"); code != 200 || body != "ok\n" {
 		t.Errorf("/healthz: %d %q", code, body)
@@ -74,6 +78,14 @@ func TestServer(t *testing.T) {
 		`simclr_knn_top1_ratio{attempt="2",rank="0",run="fashion",stage="pretrain"} 0.3975`,
 		`simclr_knn_epoch{attempt="2",rank="0",run="fashion",stage="pretrain"} 10`,
 		`simclr_images_total{attempt="2",rank="0",run="fashion",stage="pretrain"} 256`,
+		`simclr_collapsed{attempt="2",rank="0",run="fashion",stage="pretrain"} 1`,
+		`simclr_checkpoint_step{attempt="2",rank="0",run="fashion",stage="pretrain"} 1`,
+		`simclr_checkpoint_interval_seconds{attempt="2",rank="0",run="fashion",stage="pretrain"} 3600`,
+		`simclr_checkpoints_total{attempt="2",rank="0",run="fashion",stage="pretrain"} 1`,
+		`simclr_checkpoint_seconds_total{attempt="2",rank="0",run="fashion",stage="pretrain"} 1.5`,
+		`simclr_data_wait_seconds_total{attempt="2",rank="0",run="fashion",stage="pretrain"} 0.25`,
+		`simclr_phase{attempt="2",phase="Training",rank="0",run="fashion",stage="pretrain"} 1`,
+		`simclr_phase{attempt="2",phase="Preparing",rank="0",run="fashion",stage="pretrain"} 0`,
 		"# TYPE simclr_images_total counter",
 		"process_resident_memory_bytes",
 	} {
@@ -103,7 +115,7 @@ func TestServeNamesAnAddressThatIsTaken(t *testing.T) {
 func TestTermination(t *testing.T) {
 	k := New("r", "pretrain", 2, 0)
 	k.Resumed(5)
-	k.Saved(7)
+	k.Saved(7, time.Second)
 	k.Warn("w")
 	five := int64(5)
 	for name, tc := range map[string]struct {

@@ -29,7 +29,8 @@ type Tracker struct {
 
 	mu       sync.Mutex
 	p        contract.Progress
-	images   int64 // that were trained on in this process
+	own      own
+	saved    time.Time // the newest checkpoint of this process; before it when there could be one
 	lastUnit time.Time
 	lastPart time.Time // of a unit, or of all of it
 	samples  []sample
@@ -70,7 +71,7 @@ func (t *Tracker) Begin(phase string, total int64) {
 	}
 	t.lastUnit = time.Now()
 	t.lastPart = t.lastUnit
-	t.samples = append(t.samples[:0], sample{t.lastUnit, t.p.Done, t.images})
+	t.samples = append(t.samples[:0], sample{t.lastUnit, t.p.Done, t.own.images})
 }
 
 // Advance tells of n more units of the phase.
@@ -96,7 +97,7 @@ func (t *Tracker) Step(s Step) {
 	t.p.Epoch, t.p.Step, t.p.TotalSteps = s.Epoch, s.Step, s.TotalSteps
 	t.p.Done, t.p.Total = s.Step, s.TotalSteps
 	t.p.Loss, t.p.ContrastiveAccuracy = finite(s.Loss), finite(s.ContrastiveAccuracy)
-	t.images += int64(s.Images)
+	t.own.images += int64(s.Images)
 	t.sample()
 }
 
@@ -112,7 +113,7 @@ func finite(v float64) float64 {
 func (t *Tracker) sample() {
 	t.lastUnit = time.Now()
 	t.lastPart = t.lastUnit
-	t.samples = append(t.samples, sample{t.lastUnit, t.p.Done, t.images})
+	t.samples = append(t.samples, sample{t.lastUnit, t.p.Done, t.own.images})
 	for len(t.samples) > 2 && t.lastUnit.Sub(t.samples[1].at) >= window {
 		t.samples = t.samples[1:]
 	}
@@ -130,13 +131,6 @@ func (t *Tracker) KNN(epoch int32, top1 float64) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.p.KNNEpoch, t.p.KNNTop1 = epoch, top1
-}
-
-// Saved tells of a checkpoint.
-func (t *Tracker) Saved(step int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.p.CheckpointStep, t.p.CheckpointSavedAt = step, time.Now().UTC().Format(time.RFC3339)
 }
 
 // Resumed tells that the stage goes on from a checkpoint.
@@ -179,11 +173,4 @@ func (t *Tracker) Progress() contract.Progress {
 		}
 	}
 	return p
-}
-
-// trained is how many images were trained on in this process.
-func (t *Tracker) trained() int64 {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.images
 }

@@ -27,7 +27,7 @@ func TestProgressOfTraining(t *testing.T) {
 		k.Step(Step{Epoch: 1, Step: 2, TotalSteps: 100, Images: 256, Loss: 5.25, ContrastiveAccuracy: 25})
 		k.Spread(0.0712, 41.5)
 		k.KNN(10, 39.88)
-		k.Saved(2)
+		k.Saved(2, time.Second)
 		saved := time.Now().UTC().Format(time.RFC3339)
 		k.Warn("a damaged image was skipped")
 		k.Warn("a damaged image was skipped")

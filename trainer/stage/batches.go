@@ -2,6 +2,7 @@ package stage
 
 import (
 	"context"
+	"time"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/augment"
@@ -48,7 +49,7 @@ func (d *data) batches(l dataset.LoaderConfig, c augment.Config) (b *batches, er
 	if l.NewTransform, err = augment.Factory(c, d.seed); err != nil {
 		return nil, err
 	}
-	b = &batches{}
+	b = &batches{waited: d.waited}
 	b.loader, err = dataset.NewLoader(l)
 	return b, err
 }
@@ -65,6 +66,7 @@ func (d *data) plain(images dataset.Dataset) evaluate.Images {
 type batches struct {
 	loader *dataset.Loader
 	stream *dataset.Stream
+	waited func(time.Duration) // told how long the next batch was waited for
 }
 
 // next is the batch at a position: the first call says where to begin, later ones follow it.
@@ -72,7 +74,10 @@ func (b *batches) next(ctx context.Context, at loop.Position) (*dataset.Batch, e
 	if b.stream == nil {
 		b.stream = b.loader.Start(ctx, int(at.Epoch), int(at.Batch))
 	}
-	return b.stream.Next()
+	begun := time.Now()
+	batch, err := b.stream.Next()
+	b.waited(time.Since(begun))
+	return batch, err
 }
 
 // step is a task's step that trains on the batch at a position.

@@ -3,6 +3,7 @@ package stage
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/augment"
@@ -32,12 +33,13 @@ type data struct {
 	workers             int
 	seed                uint64
 	unaugmented         func() dataset.Transform
+	waited              func(time.Duration) // told how long training stood still for its next images
 }
 
 // openData opens all data of a run, also what only later stages need: so that a mistake in it shows
 // before hours of pretraining.
 func openData(ctx context.Context, s *v1alpha1.SimCLRRunSpec, from Sources, workers int, t *report.Tracker) (*data, error) {
-	d := &data{spec: s, workers: workers, seed: uint64(*s.Pretraining.Seed)}
+	d := &data{spec: s, workers: workers, seed: uint64(*s.Pretraining.Seed), waited: t.Waited}
 	o := dataset.Options{
 		Field: "spec.dataset", Directory: from.Directory, Mirror: from.Mirror, Cache: from.Cache,
 		MemoryBytes: imageMemory(s), Workers: workers, Progress: tell(t),

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -77,7 +78,7 @@ func TestAStopNamesTheCheckpoint(t *testing.T) {
 		want   string
 	}{
 		"nothing saved": {func(*report.Tracker) {}, "stopped"},
-		"saved":         {func(k *report.Tracker) { k.Saved(7) }, "stopped (newest checkpoint of stage pretrain: step 7)"},
+		"saved":         {func(k *report.Tracker) { k.Saved(7, time.Second) }, "stopped (newest checkpoint of stage pretrain: step 7)"},
 		"resumed":       {func(k *report.Tracker) { k.Resumed(5) }, "stopped (newest checkpoint of stage pretrain: step 5)"},
 	} {
 		t.Run(name, func(t *testing.T) {
