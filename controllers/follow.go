@@ -173,7 +173,7 @@ func (r *Reconciler) notMade(ctx context.Context, s *scope, a *attempt) (*waitin
 	if a.job != nil {
 		about, reason = a.job.UID, "FailedCreate"
 	} else {
-		text = "JobSet " + a.object.GetName() + " has no Job yet: does JobSet's controller run (jobset-controller-manager in namespace jobset-system)?"
+		text = "JobSet " + a.object.GetName() + " has no Job yet: does JobSet's controller run (namespace jobset-system)?"
 	}
 	said, err := r.lastEvent(ctx, s, about, reason)
 	if err != nil || said == "" && text == "" {

@@ -31,5 +31,5 @@ if [ ! -e /var/lib/simclr-cluster ]; then
   before=$(traces)
   trap finish EXIT
 fi
-make --no-print-directory cluster-up install HELM_FLAGS="--set progressIntervalSeconds=1"
+make --no-print-directory cluster-up install install-jobset HELM_FLAGS="--set progressIntervalSeconds=1"
 PATH=$PWD/build/k8s/bin:$PATH SIMCLR_E2E_MIRROR=$mirror go test -tags e2e -count 1 -p 1 "$@"

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -20,15 +21,19 @@ import (
 // A recipe says what an image is made of.
 type recipe struct {
 	title   string
-	pkg     string // the program's package, relative to the repository's root
-	program string // its name in /usr/local/bin
+	module  string // the folder of the program's module, relative to the repository's root; "": that itself
+	pkg     string // the program's package
+	program string // its name
+	dir     string // where it is; "": /usr/local/bin
 	cgo     bool   // the program needs shared libraries
 	base    bool   // users, certificates, /tmp
 }
 
 var recipes = map[string]recipe{
-	"pause":          {title: "pause", pkg: "./pause", program: "pause"},
+	"pause":          {title: "pause", module: "hack/images", pkg: "./pause", program: "pause"},
 	"manager":        {title: "simclr-operator's manager", pkg: "./cmd/manager", program: "manager", base: true},
+	"jobset":         {title: "JobSet's controller, for the local cluster", module: "hack/tools/jobset", pkg: "sigs.k8s.io/jobset", program: "manager", dir: "/", base: true},
+	"standin":        {title: "a trainer of tests that trains nothing", pkg: "./test/standin", program: "simclr-trainer", base: true},
 	"simclr-trainer": {title: "simclr-operator's trainer on CPUs", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true},
 }
 
@@ -71,7 +76,7 @@ func assemble(ctx context.Context, repository, name string) (v1.Image, error) {
 			return nil, err
 		}
 	}
-	if err := add(files{binDir + "/" + r.program: {from: program, mode: 0o755}}); err != nil {
+	if err := add(files{r.path(): {from: program, mode: 0o755}}); err != nil {
 		return nil, err
 	}
 	img, err := mutate.AppendLayers(empty.Image, layers...)
@@ -79,6 +84,14 @@ func assemble(ctx context.Context, repository, name string) (v1.Image, error) {
 		return nil, err
 	}
 	return mutate.ConfigFile(img, r.config(img))
+}
+
+// path of the program in the image.
+func (r recipe) path() string {
+	if r.dir != "" {
+		return path.Join(r.dir, r.program)
+	}
+	return binDir + "/" + r.program
 }
 
 // config has no time but the epoch's, so that the digest depends on the contents alone.
@@ -91,7 +104,7 @@ func (r recipe) config(img v1.Image) *v1.ConfigFile {
 	c.Architecture, c.OS = runtime.GOARCH, "linux"
 	c.Created = v1.Time{Time: time.Unix(0, 0).UTC()}
 	c.Config = v1.Config{
-		Entrypoint: []string{binDir + "/" + r.program},
+		Entrypoint: []string{r.path()},
 		Env:        []string{"PATH=" + binDir + ":/usr/bin:/bin"},
 		User:       "65532:65532",
 		WorkingDir: "/",
@@ -113,10 +126,7 @@ func compile(ctx context.Context, repository string, r recipe) (string, func(), 
 	cleanup := func() { _ = os.RemoveAll(dir) }
 	out := filepath.Join(dir, r.program)
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", out, r.pkg)
-	cmd.Dir = repository
-	if r.pkg == "./pause" {
-		cmd.Dir = filepath.Join(repository, "hack/images")
-	}
+	cmd.Dir = filepath.Join(repository, r.module)
 	cgo := "0"
 	if r.cgo {
 		cgo = "1"

@@ -78,7 +78,7 @@ func Start(t *testing.T, changes ...func(*v1alpha1.SimCLRRun)) *Scenario {
 
 // explain prints what a person would look at.
 func (s *Scenario) explain(namespace string) {
-	for _, args := range []string{"describe simclrruns", "get pods,jobs,pvc -o wide", "get events", "logs -l training.simclr.dev/run --tail 20"} {
+	for _, args := range []string{"describe simclrruns", "get pods,jobs,pvc -o wide", "get jobsets", "get events", "logs -l training.simclr.dev/run --tail 20"} {
 		out, _ := s.Kubectl(append([]string{"-n", namespace}, strings.Fields(args)...)...).CombinedOutput()
 		s.Logf("kubectl %s\n%s", args, out)
 	}

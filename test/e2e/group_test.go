@@ -1,0 +1,147 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/test/scenario"
+)
+
+// twoWorkers are stand-ins for trainers (test/standin): these tests are of what the operator makes of them.
+func twoWorkers(r *v1alpha1.SimCLRRun) {
+	scenario.PretrainOnly(r)
+	r.Spec.Workers, r.Spec.Template.Image = new(int32(2)), "simclr.local/standin:dev"
+	one := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}
+	half := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("400m"), corev1.ResourceMemory: resource.MustParse("512Mi")}
+	r.Spec.Template.Resources = &corev1.ResourceRequirements{Requests: half, Limits: one}
+}
+
+// rankOf a pod of several workers.
+func rankOf(pod *corev1.Pod) string { return pod.Labels["batch.kubernetes.io/job-completion-index"] }
+
+// workers waits until both have pods, and gives them by rank.
+func workers(s *scenario.Scenario) map[string]corev1.Pod {
+	s.Helper()
+	byRank := map[string]corev1.Pod{}
+	s.Eventually("two workers", scenario.Patience, func() string {
+		pods := s.Pods()
+		for _, p := range pods {
+			byRank[rankOf(&p)] = p
+		}
+		if len(pods) != 2 || len(byRank) != 2 {
+			return "not there"
+		}
+		return ""
+	})
+	return byRank
+}
+
+// checkpointed waits for a checkpoint of the pretrain stage.
+func checkpointed(s *scenario.Scenario) {
+	s.Helper()
+	s.Eventually("a checkpoint", scenario.Patience, func() string {
+		if st := s.Stage("pretrain"); st.Checkpoint == nil || st.Checkpoint.Step == 0 {
+			return "none"
+		}
+		return ""
+	})
+}
+
+// Two pods train one encoder, then one evaluates it.
+func TestGroup(t *testing.T) {
+	s := scenario.Start(t, twoWorkers, func(r *v1alpha1.SimCLRRun) {
+		r.Spec.LinearEvaluation = v1alpha1.LinearEvaluationSpec{Mode: v1alpha1.Enabled, Method: v1alpha1.LinearLBFGS, MaxIterations: new(int32(20))}
+	})
+	workers(s)
+	s.Condition(v1alpha1.ConditionProgressing, metav1.ConditionTrue, "Training", scenario.Patience, "2 workers")
+	run := s.Completes()
+	if run.Status.Workers != 2 || run.Status.Restarts != 0 {
+		t.Errorf("status.workers %d, %d restarts", run.Status.Workers, run.Status.Restarts)
+	}
+	var later batchv1.Job
+	s.Must(scenario.API.Get(t.Context(), s.Key("small-linear-eval-1"), &later))
+	if n := *later.Spec.Parallelism; n != 1 {
+		t.Errorf("%d workers evaluate", n)
+	}
+}
+
+// A worker that is killed takes the other with it; both go on from the last checkpoint, and the kill alone is charged.
+func TestGroupOfAKilledWorker(t *testing.T) {
+	s := scenario.Start(t, twoWorkers)
+	checkpointed(s)
+	workers(s)
+	killWorker(s, "1")
+	run := s.Completes()
+	st := s.Stage("pretrain")
+	if f := st.LastFailure; st.Attempts != 2 || f == nil || f.Charge != "Charged" || f.Rank == nil || *f.Rank != 1 || *f.ExitCode != 137 {
+		t.Errorf("stage %+v, last failure %+v", st, st.LastFailure)
+	}
+	if st.Checkpoint.ResumedFrom == nil || *st.Checkpoint.ResumedFrom == 0 {
+		t.Errorf("checkpoint %+v: the second attempt began anew", st.Checkpoint)
+	}
+	if run.Status.Restarts != 1 {
+		t.Errorf("%d restarts were charged, want 1", run.Status.Restarts)
+	}
+}
+
+// A worker that is evicted, as by a drain, saves with the other at the same step; nobody is charged.
+func TestGroupOfAnEvictedWorker(t *testing.T) {
+	s := scenario.Start(t, twoWorkers)
+	s.Trains("pretrain", 10)
+	evicted := workers(s)["1"]
+	begin := time.Now()
+	s.Must(scenario.API.SubResource("eviction").Create(t.Context(), &evicted, &policyv1.Eviction{}))
+	s.Eventually("the second attempt", scenario.Patience, func() string {
+		if s.Stage("pretrain").Attempts < 2 {
+			return "none"
+		}
+		return ""
+	})
+	t.Logf("the next attempt was made after %s", time.Since(begin).Round(time.Second))
+	run := s.Completes()
+	st := s.Stage("pretrain")
+	if f := st.LastFailure; st.Attempts != 2 || f == nil || f.Charge != "Uncharged" || st.Checkpoint.ResumedFrom == nil || *st.Checkpoint.ResumedFrom == 0 {
+		t.Errorf("stage %+v, last failure %+v", st, st.LastFailure)
+	}
+	if run.Status.Restarts != 0 {
+		t.Errorf("%d restarts were charged", run.Status.Restarts)
+	}
+}
+
+// killWorker kills a rank's trainer on the node with SIGKILL.
+func killWorker(s *scenario.Scenario, rank string) {
+	s.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/environ")
+	s.Must(err)
+	for _, file := range files {
+		dir := filepath.Dir(file)
+		line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+		if err != nil || !bytes.HasPrefix(line, []byte("simclr-trainer\x00stage\x00")) {
+			continue
+		}
+		environment, err := os.ReadFile(file)
+		if err != nil || !strings.Contains("\x00"+string(environment), "\x00SIMCLR_RANK="+rank+"\x00") {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(dir))
+		s.Must(err)
+		s.Must(syscall.Kill(pid, syscall.SIGKILL))
+		return
+	}
+	s.Fatalf("no process of a trainer of rank %s on this machine: these tests run on the node", rank)
+}
