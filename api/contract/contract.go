@@ -52,6 +52,8 @@ const (
 	EnvWorkers         = "SIMCLR_WORKERS"                         // of several workers: how many, from 2
 	EnvRank            = "SIMCLR_RANK"                            // of several workers: which, from 0
 	EnvCoordinator     = "SIMCLR_COORDINATOR"                     // of several workers: HOST:PORT of rank 0
+	EnvCollective      = "SIMCLR_COLLECTIVE_ADDRESS"              // overrides :7070
+	EnvCollectiveKey   = "SIMCLR_COLLECTIVE_KEY"                  // overrides CollectiveKeyPath
 	EnvDatasetMirror   = "SIMCLR_DATASET_MIRROR"                  // base URL of known datasets: <mirror>/<name>/<file>
 	EnvTerminationPath = "SIMCLR_TERMINATION_LOG"                 // overrides TerminationLog
 	EnvHTTPAddress     = "SIMCLR_HTTP_ADDRESS"                    // overrides :8080

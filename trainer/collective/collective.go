@@ -16,6 +16,8 @@ type Collective interface {
 	// in the order of ranks: the sums are the same bits on every worker and from run to run. No two buffers
 	// share memory, which would be summed twice.
 	AllReduceSum(ctx context.Context, buffers ...[]float32) error
+	// Broadcast gives every worker rank 0's data; what the others give is not looked at.
+	Broadcast(ctx context.Context, data []byte) ([]byte, error)
 	// Barrier waits until every worker is there.
 	Barrier(ctx context.Context) error
 }
@@ -36,6 +38,9 @@ func (Single) AllGather(ctx context.Context, local []float32) ([][]float32, erro
 
 // AllReduceSum leaves the buffers as they are: they are the sums.
 func (Single) AllReduceSum(ctx context.Context, _ ...[]float32) error { return ctx.Err() }
+
+// Broadcast gives data itself.
+func (Single) Broadcast(ctx context.Context, data []byte) ([]byte, error) { return data, ctx.Err() }
 
 // Barrier does not wait.
 func (Single) Barrier(ctx context.Context) error { return ctx.Err() }

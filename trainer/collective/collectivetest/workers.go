@@ -152,6 +152,22 @@ func (w worker) AllReduceSum(ctx context.Context, buffers ...[]float32) error {
 	return nil
 }
 
+func (w worker) Broadcast(ctx context.Context, data []byte) ([]byte, error) {
+	values := make([]float32, len(data)) // of a byte each
+	for i, b := range data {
+		values[i] = float32(b)
+	}
+	all, err := w.m.exchange(ctx, w.rank, [][]float32{values})
+	if err != nil {
+		return nil, err
+	}
+	got := make([]byte, len(all[0][0]))
+	for i, v := range all[0][0] {
+		got[i] = byte(v)
+	}
+	return got, nil
+}
+
 func (w worker) Barrier(ctx context.Context) error {
 	_, err := w.m.exchange(ctx, w.rank, nil)
 	return err

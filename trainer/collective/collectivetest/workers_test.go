@@ -1,6 +1,7 @@
 package collectivetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,6 +32,9 @@ func TestExchanges(t *testing.T) {
 			}
 			if err := w.Barrier(t.Context()); err != nil {
 				return err
+			}
+			if got, err := w.Broadcast(t.Context(), []byte{byte(w.Rank()), 255}); err != nil || !bytes.Equal(got, []byte{0, 255}) {
+				return fmt.Errorf("broadcast %v, %w", got, err)
 			}
 		}
 		return nil
