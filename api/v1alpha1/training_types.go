@@ -2,7 +2,7 @@ package v1alpha1
 
 // PretrainingSpec is the contrastive stage.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.batchNormStatistics) || self.batchNormStatistics == 'Global' || has(self.microBatchSize)",message="pretraining.batchNormStatistics: MicroBatch needs microBatchSize; set that, or remove it"
+// +kubebuilder:validation:XValidation:rule="!has(self.batchNormStatistics) || self.batchNormStatistics != 'MicroBatch' || has(self.microBatchSize)",message="pretraining.batchNormStatistics: MicroBatch needs microBatchSize; set that, or remove it"
 // +kubebuilder:validation:XValidation:rule="!has(self.warmupEpochs) || self.warmupEpochs <= self.epochs",message="pretraining.warmupEpochs: is more than epochs; set it to at most that"
 type PretrainingSpec struct {
 	// epochs is how often the training images are passed over; 0 leaves the encoder as it was initialised.
@@ -84,12 +84,14 @@ type PretrainingSpec struct {
 	// +kubebuilder:validation:Maximum=65536
 	MicroBatchSize *int32 `json:"microBatchSize,omitempty"`
 
-	// batchNormStatistics are what batch norm takes its means and variances over. Global: the whole batch (paper
-	// section 2.2), which must then be computed at once. MicroBatch: each micro-batch by itself, whose second
-	// views are of images of all micro-batches; the running statistics follow the mean over a step's micro-batches.
+	// batchNormStatistics are what batch norm takes its means and variances over. Global: the whole batch, of all
+	// workers (paper section 2.2), which exchange them in every layer; so results do not depend on the number of workers.
+	// Worker: each worker's images by themselves, with nothing exchanged. MicroBatch: each micro-batch by itself. Global
+	// and Worker need a worker's images at once. Second views are of images of all groups that are normalised by
+	// themselves; the running statistics follow the mean over a step's groups.
 	// Default: Global, or MicroBatch where microBatchSize is set.
 	// +optional
-	// +kubebuilder:validation:Enum=Global;MicroBatch
+	// +kubebuilder:validation:Enum=Global;Worker;MicroBatch
 	BatchNormStatistics BatchNormStatistics `json:"batchNormStatistics,omitempty"`
 
 	// from takes the encoder from elsewhere instead of pretraining one. Default: none, the run pretrains its own.

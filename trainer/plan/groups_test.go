@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
 // Every second view is in one group, and each group has as many of one group's images as of another's.
@@ -38,6 +40,26 @@ func TestSecondViewsAreDealtOut(t *testing.T) {
 			}
 			if d := cmp.Diff(want, seen); d != "" {
 				t.Errorf("how often each second view is there (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestGroupsOfBatchNorm(t *testing.T) {
+	for name, tc := range map[string]struct {
+		of                    v1alpha1.BatchNormStatistics
+		workers, micro, count int
+	}{
+		"all of one worker":              {v1alpha1.BatchNormGlobal, 1, 1, 1},
+		"all of four":                    {v1alpha1.BatchNormGlobal, 4, 1, 1},
+		"each of four":                   {v1alpha1.BatchNormWorker, 4, 1, 4},
+		"each worker, of one":            {v1alpha1.BatchNormWorker, 1, 1, 1},
+		"micro-batches of two":           {v1alpha1.BatchNormMicroBatch, 2, 3, 6},
+		"micro-batches as large as that": {v1alpha1.BatchNormMicroBatch, 2, 1, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if n := Groups(tc.of, tc.workers, tc.micro); n != tc.count {
+				t.Errorf("%d groups, want %d", n, tc.count)
 			}
 		})
 	}

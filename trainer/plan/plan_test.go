@@ -155,14 +155,20 @@ func TestUserErrors(t *testing.T) {
 		}, "linearEvaluation.batchSize 20000 is more than the 10000 images"},
 		"warmup longer than training":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.WarmupEpochs = new(int32(11)) }, "pretraining.warmupEpochs 11"},
 		"a micro-batch that does not divide": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.MicroBatchSize = new(int32(100)) }, "pretraining.microBatchSize 100; set it so that it divides batchSize 256"},
-		"no width":                           {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "0" }, "encoder.widthMultiplier"},
-		"less than a channel":                {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "0.01" }, "encoder.widthMultiplier 0.01"},
-		"absurdly wide":                      {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "1e6" }, "encoder.widthMultiplier 1e6"},
-		"a depth of no ResNet":               {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Depth = 20 }, "encoder.depth 20"},
-		"kernels without bottlenecks":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.SelectiveKernel = v1alpha1.Enabled }, "encoder.selectiveKernel Enabled needs bottlenecks; set encoder.depth to 50, 101, 152 or 200, it is 18"},
-		"a stem that is not there":           {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Stem = "MNIST" }, `encoder.stem "MNIST"; set it to CIFAR or ImageNet`},
-		"a head that is not there":           {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.ProjectionHead.Type = "Deep" }, `projectionHead.type "Deep"; set it to NonLinear, Linear or None`},
-		"a head of four layers":              {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.ProjectionHead.Layers = 4 }, "projectionHead.layers 4; set it to 2 or 3"},
+		"global statistics of micro-batches": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) {
+			s.Pretraining.MicroBatchSize, s.Pretraining.BatchNormStatistics = new(int32(64)), v1alpha1.BatchNormGlobal
+		}, "pretraining.batchNormStatistics Global needs a worker's images at once, not in 4 micro-batches; set it to MicroBatch, or remove pretraining.microBatchSize"},
+		"a worker's statistics of micro-batches": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) {
+			s.Pretraining.MicroBatchSize, s.Pretraining.BatchNormStatistics = new(int32(128)), v1alpha1.BatchNormWorker
+		}, "pretraining.batchNormStatistics Worker needs a worker's images at once, not in 2 micro-batches"},
+		"no width":                    {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "0" }, "encoder.widthMultiplier"},
+		"less than a channel":         {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "0.01" }, "encoder.widthMultiplier 0.01"},
+		"absurdly wide":               {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.WidthMultiplier = "1e6" }, "encoder.widthMultiplier 1e6"},
+		"a depth of no ResNet":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Depth = 20 }, "encoder.depth 20"},
+		"kernels without bottlenecks": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.SelectiveKernel = v1alpha1.Enabled }, "encoder.selectiveKernel Enabled needs bottlenecks; set encoder.depth to 50, 101, 152 or 200, it is 18"},
+		"a stem that is not there":    {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Encoder.Stem = "MNIST" }, `encoder.stem "MNIST"; set it to CIFAR or ImageNet`},
+		"a head that is not there":    {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.ProjectionHead.Type = "Deep" }, `projectionHead.type "Deep"; set it to NonLinear, Linear or None`},
+		"a head of four layers":       {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.ProjectionHead.Layers = 4 }, "projectionHead.layers 4; set it to 2 or 3"},
 		"a linear head's first layer": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) {
 			s.ProjectionHead.Type, s.LinearEvaluation.Features = "Linear", "HeadFirstLayer"
 		}, "linearEvaluation.features HeadFirstLayer needs projectionHead.type NonLinear, it is Linear; set it to Encoder or Projection"},

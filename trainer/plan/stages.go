@@ -47,7 +47,7 @@ func (b builder) pretraining() (Stage, error) {
 		return s, contract.UserErrorf("InvalidSpec", "%s %d; set it so that it divides batchSize %d", microBatchField, s.MicroBatch, batch)
 	}
 	s.setContrastiveMemory(b.net, p.Precision, b.online())
-	return s, nil
+	return s, s.checkGroups(p.BatchNormStatistics)
 }
 
 // online is the memory that kNN takes beside the training, where it is evaluated before its end.
