@@ -39,12 +39,13 @@ generate: ## Regenerate deepcopy functions.
 	$(CONTROLLER_GEN) object paths=./api/...
 
 .PHONY: manifests
-manifests: ## Regenerate the CRD, the manager's role, the chart's copies of both, and the tables of docs/api.
+manifests: ## Regenerate the CRD, the manager's role, the chart's copies of both, and the tables of docs/api and of the chart's README.
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:artifacts:config=config/crd
 	$(CONTROLLER_GEN) rbac:roleName=simclr-operator paths=./controllers output:rbac:dir=config/rbac
 	cp config/rbac/role.yaml charts/simclr-operator/files/role.yaml
 	sed '/^  annotations:$$/a\    helm.sh/resource-policy: keep' $(CRD) > charts/simclr-operator/templates/crd.yaml
 	go run ./hack/apidocs docs/api/simclrrun.md
+	go run ./hack/chartdocs charts/simclr-operator
 
 .PHONY: vet
 vet: ## Run go vet.
@@ -108,13 +109,13 @@ push: deps ## Build the container images and push them to REGISTRY.
 helm:
 	@hack/tools/build.sh $(TOOLS_BIN) helm
 
+.PHONY: prometheus
+prometheus:
+	@hack/tools/prometheus.sh $(TOOLS_BIN)
+
 .PHONY: install
 install: check-cluster helm ## Install the operator into the cluster, or upgrade it.
 	@hack/install.sh $(HELM_FLAGS)
-
-.PHONY: install-jobset
-install-jobset: check-cluster helm ## Install JobSet, which runs of several workers need, into the local cluster (builds it, 3 minutes).
-	@hack/jobset.sh $(IMAGES)
 
 .PHONY: uninstall
 uninstall: check-cluster helm ## Uninstall the operator; the CRD and the runs stay.
@@ -134,11 +135,11 @@ demo-down: cluster-down ## Remove the local cluster and every trace of it; with 
 test: test-unit test-e2e ## Run all tests but the slow ones: test-unit, then test-e2e.
 
 .PHONY: test-unit
-test-unit: deps envtest-binaries ## Run the unit and API-server tests (root: some mount a tmpfs).
+test-unit: deps envtest-binaries prometheus ## Run the unit and API-server tests (root: some mount a tmpfs).
 	go test -timeout 20m ./...
 
 .PHONY: test-e2e
-test-e2e: build ## Run the tests on a real node (root on Debian 12; removes the cluster where it was not up before).
+test-e2e: build prometheus ## Run the tests on a real node (root on Debian 12; removes the cluster where it was not up before).
 	@hack/e2e.sh -timeout 25m -short ./test/e2e ./test/chaos
 
 .PHONY: test-chaos

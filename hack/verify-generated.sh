@@ -10,6 +10,7 @@ generated=(
   charts/simclr-operator/files/role.yaml
   charts/simclr-operator/templates/crd.yaml
   docs/api/simclrrun.md
+  charts/simclr-operator/README.md
 )
 before=$(mktemp -d)
 trap 'rm -rf "$before"' EXIT

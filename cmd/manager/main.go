@@ -30,7 +30,16 @@ import (
 	"github.com/simclr-operator/simclr-operator/controllers"
 )
 
+const leaderElectionID = "simclr-operator.training.simclr.dev"
+
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "check" {
+		if err := check(ctrl.SetupSignalHandler(), os.Args[2:]); err != nil {
+			fmt.Fprintln(os.Stderr, "manager check:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	o, err := parseOptions(os.Args[1:], os.Getenv)
 	if errors.Is(err, flag.ErrHelp) {
 		return
@@ -103,7 +112,7 @@ func managerOptions(o *options) ctrl.Options {
 		Metrics:                       metrics,
 		HealthProbeBindAddress:        o.probeAddress,
 		LeaderElection:                o.leaderElect,
-		LeaderElectionID:              "simclr-operator.training.simclr.dev",
+		LeaderElectionID:              leaderElectionID,
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       new(20 * time.Second),
 		Cache:                         cacheOptions(o),

@@ -42,9 +42,14 @@ func check(helm string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := rendered(helm, "--values", allValues); err != nil {
+	withAll, err := rendered(helm, "--values", allValues)
+	if err != nil {
 		return err
 	}
+	if err := errors.Join(restricted(withAll), refuses(helm)); err != nil {
+		return err
+	}
+	maps.DeleteFunc(byDefault, func(_ string, object any) bool { return isTest(object) })
 	plain, err := kustomized("config/manager")
 	if err != nil {
 		return err

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"strings"
+)
+
+// isTest says whether an object is of `helm test` alone.
+func isTest(object any) bool {
+	metadata := object.(map[string]any)["metadata"].(map[string]any)
+	annotations, _ := metadata["annotations"].(map[string]any)
+	return annotations["helm.sh/hook"] == "test"
+}
+
+// restricted finds that with namespaces: set nothing is granted in the whole cluster but the reviews of tokens and
+// of access, and that each of those namespaces has the rest.
+func restricted(objects map[string]any) error {
+	var all []error
+	role, _ := objects["ClusterRole "+release].(map[string]any)
+	rules, _ := role["rules"].([]any)
+	if len(rules) == 0 {
+		all = append(all, fmt.Errorf("with namespaces there is no ClusterRole %s for secure metrics", release))
+	}
+	for _, rule := range rules {
+		for _, resource := range rule.(map[string]any)["resources"].([]any) {
+			if resource != "tokenreviews" && resource != "subjectaccessreviews" {
+				all = append(all, fmt.Errorf("with namespaces the ClusterRole %s still grants %v in all of them", release, resource))
+			}
+		}
+	}
+	for _, watched := range []string{"team-a", "team-b"} { // allValues
+		for _, kind := range []string{"Role", "RoleBinding"} {
+			if key := fmt.Sprintf("%s %s/%s", kind, watched, release); objects[key] == nil {
+				all = append(all, fmt.Errorf("with namespaces there is no %s", key))
+			}
+		}
+	}
+	return errors.Join(all...)
+}
+
+// refuses finds that a wrong value is refused by its name.
+func refuses(helm string) error {
+	var all []error
+	for set, name := range map[string]string{
+		"replicas=-1":                            "replicas",
+		"replicas=two":                           "replicas",
+		"image.manager=":                         "manager",
+		"image.mangler=x":                        "mangler",
+		"imagePullPolicy=Sometimes":              "imagePullPolicy",
+		"logLevel=LOUD":                          "logLevel",
+		"metrics.port=80":                        "port",
+		"monitoring.rulez=true":                  "rulez",
+		"monitoring.intervalSeconds=0":           "intervalSeconds",
+		"monitoring.runbooks=here":               "runbooks",
+		"topologySpreadConstraints[0].maxSkew=1": "topologyKey",
+		"datasetMirror=ftp://x":                  "datasetMirror",
+		"unknown=1":                              "unknown",
+	} {
+		out, err := exec.Command(helm, "template", release, chart, "--set", set).CombinedOutput()
+		if err == nil || !strings.Contains(string(out), name) {
+			all = append(all, fmt.Errorf("--set %s is not refused by the name %s:\n%s", set, name, out))
+		}
+	}
+	return errors.Join(all...)
+}
