@@ -117,6 +117,10 @@ prometheus:
 install: check-cluster helm ## Install the operator into the cluster, or upgrade it.
 	@hack/install.sh $(HELM_FLAGS)
 
+.PHONY: install-jobset
+install-jobset: check-cluster helm ## Install JobSet, which runs of several workers need, into the local cluster (builds it, 3 minutes).
+	@hack/jobset.sh $(IMAGES)
+
 .PHONY: uninstall
 uninstall: check-cluster helm ## Uninstall the operator; the CRD and the runs stay.
 	@bash -euc 'source hack/environment.sh; $$helm uninstall simclr-operator --namespace simclr-system --wait'
