@@ -11,11 +11,13 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
 // load lists the attempts of the run and their pods.
 func (r *Reconciler) load(ctx context.Context, s *scope) error {
-	ours := []client.ListOption{client.InNamespace(s.run.Namespace), client.MatchingLabels{LabelRun: s.run.Name}}
+	ours := ofRun(s.run)
 	var jobs batchv1.JobList
 	if err := r.List(ctx, &jobs, ours...); err != nil {
 		return err
@@ -26,7 +28,7 @@ func (r *Reconciler) load(ctx context.Context, s *scope) error {
 	}
 	var sets jobset.JobSetList
 	if r.jobSets.Load() {
-		if err := r.List(ctx, &sets, ours...); err != nil {
+		if err := r.List(ctx, &sets, labelled(s.run)...); err != nil {
 			return err
 		}
 	}
@@ -45,6 +47,32 @@ func (r *Reconciler) load(ctx context.Context, s *scope) error {
 	return r.recallStatus(ctx, s)
 }
 
+// byRun is the cache's index of objects by the run that they are labelled with: without, each look at a run would go through
+// the objects of all.
+const byRun = "run"
+
+// ofRun lists what is labelled with a run, of the kinds that are indexed.
+func ofRun(run *v1alpha1.SimCLRRun) []client.ListOption {
+	return []client.ListOption{client.InNamespace(run.Namespace), client.MatchingFields{byRun: run.Name}}
+}
+
+// labelled lists what is labelled with a run, of other kinds.
+func labelled(run *v1alpha1.SimCLRRun) []client.ListOption {
+	return []client.ListOption{client.InNamespace(run.Namespace), client.MatchingLabels{LabelRun: run.Name}}
+}
+
+func runLabel(object client.Object) []string { return []string{object.GetLabels()[LabelRun]} }
+
+// indexByRun makes the index of what ofRun is asked for.
+func indexByRun(ctx context.Context, indexer client.FieldIndexer) error {
+	for _, object := range []client.Object{&batchv1.Job{}, &corev1.Pod{}, &corev1.ConfigMap{}} {
+		if err := indexer.IndexField(ctx, object, byRun, runLabel); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // straysOf are the pods that have not ended although their Job or JobSet is gone: kubectl delete job takes the
 // Job at once and gives its pod the grace period.
 func straysOf(jobs []batchv1.Job, sets []jobset.JobSet, pods []corev1.Pod) []corev1.Pod {
@@ -58,6 +86,11 @@ func straysOf(jobs []batchv1.Job, sets []jobset.JobSet, pods []corev1.Pod) []cor
 		}
 		return slices.ContainsFunc(jobs, func(j batchv1.Job) bool { return j.UID == owner.UID })
 	})
+}
+
+// ofThisRun says whether a pod was made since a run was, and so is none of a deleted run of its name.
+func ofThisRun(pod *corev1.Pod, run *v1alpha1.SimCLRRun) bool {
+	return !pod.CreationTimestamp.Before(&run.CreationTimestamp)
 }
 
 // read gets an object past the cache; false where there is none, or no such kind.

@@ -78,6 +78,12 @@ func (s *scope) stored(st *v1alpha1.StageStatus) bool {
 	return false
 }
 
+// endNoted says whether a pod is being deleted whose end was noted before: the deletion did not end it.
+func endNoted(a *attempt, noted *v1alpha1.Failure) bool {
+	pod := a.pod()
+	return a.set == nil && noted != nil && pod != nil && pod.DeletionTimestamp != nil && podEnded(pod) && noted.Pod == pod.Name
+}
+
 // remembered is the end of an attempt whose pod is gone, where it was noted while the pod was there: one
 // that is deleted meanwhile must neither look like one that is not made yet, nor make a charged failure
 // an uncharged one.

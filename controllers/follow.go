@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,7 +97,17 @@ func (s *scope) noteNodes(a *attempt) {
 		}
 		where = append(where, fmt.Sprintf("pod %s is on node %s", pod.Name, pod.Spec.NodeName))
 	}
+	if s.startsSoon(a) && !s.has(v1alpha1.ConditionResourcesFit, metav1.ConditionFalse, reasonUnschedulable) {
+		return // it is told with what comes next, to write the status once
+	}
 	s.set(v1alpha1.ConditionResourcesFit, metav1.ConditionTrue, reasonScheduled, strings.Join(where, ", "))
+}
+
+// startsSoon says whether a worker has been there for a moment only, and does not run yet.
+func (s *scope) startsSoon(a *attempt) bool {
+	return slices.ContainsFunc(a.pods, func(p corev1.Pod) bool {
+		return !podEnded(&p) && !isRunning(&p) && s.now.Sub(p.CreationTimestamp.Time) < pendingRetry
+	})
 }
 
 // explainWait says why a rank does not run.

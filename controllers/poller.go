@@ -22,7 +22,7 @@ import (
 
 const (
 	pollTimeout  = 2 * time.Second // also the time between two polls
-	pollsAtOnce  = 16
+	pollsAtOnce  = 128
 	queuedEvents = 1024
 )
 
@@ -131,27 +131,46 @@ func (p *Poller) Start(ctx context.Context) error {
 	}
 }
 
-// round starts a poll of every run that has none in flight; those that find no slot wait for the next.
+// round polls every run that has no poll under way, as slots become free: a thousand trainers that answer take a moment, and
+// as many that do not answer are each asked again after a quarter of a minute.
 func (p *Poller) round(ctx context.Context, slots chan struct{}) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for run, entry := range p.targets {
-		if entry.inFlight {
-			continue
-		}
+	for run, entry := range p.due() {
 		select {
 		case slots <- struct{}{}:
-		default:
+		case <-ctx.Done():
 			return
 		}
-		entry.inFlight = true
 		go func() {
 			defer func() { <-slots }()
+			if !p.wanted(run, entry) {
+				return
+			}
 			progress, err := p.ask(ctx, entry.target)
 			measured.poll(err)
 			p.heard(run, entry, progress, err)
 		}()
 	}
+}
+
+// due are the entries to poll, which are under way from now on.
+func (p *Poller) due() map[types.NamespacedName]*polled {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	due := map[types.NamespacedName]*polled{}
+	for run, entry := range p.targets {
+		if !entry.inFlight {
+			entry.inFlight = true
+			due[run] = entry
+		}
+	}
+	return due
+}
+
+// wanted says whether an entry is still the run's.
+func (p *Poller) wanted(run types.NamespacedName, entry *polled) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.targets[run] == entry
 }
 
 // ask reads one answer; it comes from an image that need not be ours.

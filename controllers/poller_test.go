@@ -124,9 +124,11 @@ func TestPollsAtOnceAreBounded(t *testing.T) {
 		p.Watch(types.NamespacedName{Name: strconv.Itoa(i)}, Target{URL: server.URL})
 	}
 	slots := make(chan struct{}, pollsAtOnce)
-	for range 3 {
+	round := make(chan struct{})
+	go func() {
 		p.round(t.Context(), slots)
-	}
+		close(round)
+	}()
 	for deadline := time.Now().Add(pollTimeout / 2); asked.Load() <= pollsAtOnce && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
@@ -134,5 +136,12 @@ func TestPollsAtOnceAreBounded(t *testing.T) {
 	close(release)
 	if n != pollsAtOnce {
 		t.Errorf("%d polls at once, want %d", n, pollsAtOnce)
+	}
+	<-round
+	for range pollsAtOnce {
+		slots <- struct{}{} // all have ended
+	}
+	if n := asked.Load(); n != 3*pollsAtOnce {
+		t.Errorf("a round asked %d trainers of %d", n, 3*pollsAtOnce)
 	}
 }

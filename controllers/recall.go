@@ -23,7 +23,8 @@ type counts struct {
 	Active   int64 `json:"active,omitempty"` // seconds, of the run before this attempt
 }
 
-// noteCounts writes an attempt's number to the ConfigMap before its Job or JobSet is made.
+// noteCounts writes an attempt's number to the ConfigMap: before the Job or JobSet of any but a stage's first attempt is made,
+// and before the operator deletes one.
 func (r *Reconciler) noteCounts(ctx context.Context, s *scope, stage string, c counts) error {
 	text, err := json.Marshal(c)
 	if err != nil {
@@ -47,7 +48,7 @@ func (r *Reconciler) recallStatus(ctx context.Context, s *scope) error {
 		return nil
 	}
 	var stored corev1.ConfigMapList
-	if err := r.List(ctx, &stored, client.InNamespace(s.run.Namespace), client.MatchingLabels{LabelRun: s.run.Name}); err != nil {
+	if err := r.List(ctx, &stored, ofRun(s.run)...); err != nil {
 		return err
 	}
 	ours := slices.DeleteFunc(stored.Items, func(m corev1.ConfigMap) bool { return !controlledBy(&m, s.run) })

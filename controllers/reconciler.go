@@ -39,7 +39,11 @@ type Reconciler struct {
 	Neighbours      Neighbours                          // who may reach the trainer's pods
 
 	jobSets atomic.Bool // whether the cluster has JobSet, and the cache its JobSets
+	written written
 }
+
+// reconcilesAtOnce wait for the API server most of their time: fewer would hold up the stages of many runs that end together.
+const reconcilesAtOnce = 16
 
 // step is a sub-reconciler: one concern of a run.
 type step func(context.Context, *scope) error
@@ -71,7 +75,11 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	var run v1alpha1.SimCLRRun
 	if err := r.Get(ctx, request.NamespacedName, &run); err != nil || run.DeletionTimestamp != nil || !managed(&run) {
 		r.Poller.Forget(request.NamespacedName)
+		r.written.forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err) // owner references clean up
+	}
+	if r.written.behind(&run, r.Clock.Now()) {
+		return ctrl.Result{RequeueAfter: behindLimit}, nil // the watch brings it back here, earlier
 	}
 	s := newScope(&run, r.Clock.Now())
 	var err error
@@ -99,7 +107,11 @@ func (r *Reconciler) patch(ctx context.Context, s *scope) error {
 		return nil
 	}
 	lock := client.MergeFromWithOptions(s.before, client.MergeFromWithOptimisticLock{})
-	return r.Status().Patch(ctx, s.run, lock, client.FieldOwner(FieldManager))
+	err := r.Status().Patch(ctx, s.run, lock, client.FieldOwner(FieldManager))
+	if err == nil {
+		r.written.note(s.run, r.Clock.Now())
+	}
+	return err
 }
 
 func (r *Reconciler) emit(s *scope) {
@@ -131,6 +143,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if err := mgr.Add(r.Poller); err != nil {
 		return err
 	}
+	if err := indexByRun(context.Background(), mgr.GetFieldIndexer()); err != nil {
+		return err
+	}
 	if err := r.setupMetrics(mgr); err != nil {
 		return err
 	}
@@ -146,7 +161,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(runOf)). // some belong to JobSets
 		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(runOf)).
 		WatchesRawSource(source.Channel(r.Poller.wake, &handler.EnqueueRequestForObject{})).
-		WithOptions(controller.Options{MaxConcurrentReconciles: 4})
+		WithOptions(controller.Options{MaxConcurrentReconciles: reconcilesAtOnce})
 	if installed {
 		r.jobSets.Store(true)
 		return b.Owns(&jobset.JobSet{}).Complete(r)

@@ -44,7 +44,9 @@ func newTestReconciler(t *testing.T, through interceptor.Funcs) (*Reconciler, cl
 	}
 	api := fake.NewClientBuilder().WithScheme(scheme).WithObjects(run).WithStatusSubresource(run).
 		WithIndex(&corev1.Event{}, "involvedObject.uid", event(func(e *corev1.Event) string { return string(e.InvolvedObject.UID) })).
-		WithIndex(&corev1.Event{}, "reason", event(func(e *corev1.Event) string { return e.Reason })).Build()
+		WithIndex(&corev1.Event{}, "reason", event(func(e *corev1.Event) string { return e.Reason })).
+		WithIndex(&batchv1.Job{}, byRun, runLabel).WithIndex(&corev1.Pod{}, byRun, runLabel).
+		WithIndex(&corev1.ConfigMap{}, byRun, runLabel).Build()
 	clock := testingclock.NewFakeClock(time.Unix(1e9, 0))
 	return &Reconciler{
 		Client: interceptor.NewClient(api, through), APIReader: api,

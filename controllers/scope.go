@@ -23,7 +23,7 @@ type scope struct {
 	running  *attempt     // whose pod runs, as far as is known
 	claims   []string     // mounted read-only at /data/CLAIM
 
-	unready error // why no attempt can be made: a claim is missing or not made
+	unready error // why no attempt can be made, where that is known already
 
 	wanted       map[string]metav1.Condition
 	events       []note

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -59,7 +60,7 @@ func (r *Reconciler) advance(ctx context.Context, s *scope, st *v1alpha1.StageSt
 	}
 	o := judge(a)
 	s.noteMessage(st, o.message)
-	if len(a.pods) == 0 || o.vanished {
+	if len(a.pods) == 0 || o.vanished || endNoted(a, st.LastFailure) {
 		o = remembered(o, st.LastFailure, a.object.GetName())
 	}
 	d := decide(a.ledger(), o, checkpointStep(st), s.budget(st))
@@ -102,7 +103,7 @@ func (r *Reconciler) newestAttempt(ctx context.Context, s *scope, st *v1alpha1.S
 // suspension, which does not count, or by the operator after a disruption or by somebody, which do. Two
 // never write at once: a pod that outlives its Job is waited for.
 func (r *Reconciler) withoutWorkload(ctx context.Context, s *scope, st *v1alpha1.StageStatus) error {
-	if st.Attempts > 0 && len(s.strays) > 0 {
+	if slices.ContainsFunc(s.strays, func(p corev1.Pod) bool { return st.Attempts > 0 || ofThisRun(&p, s.run) }) {
 		s.stopping(st)
 		r.unanswered(s)
 		return nil
@@ -137,7 +138,7 @@ func (r *Reconciler) restart(ctx context.Context, s *scope, st *v1alpha1.StageSt
 	if !s.stored(st) {
 		return nil // writing the status brings the run back here
 	}
-	return r.deleteWorkload(ctx, a, metav1.DeletePropagationForeground)
+	return r.stopAttempt(ctx, s, a)
 }
 
 // startAfter makes the next attempt once its delay is over.
@@ -155,6 +156,9 @@ func (r *Reconciler) startAfter(ctx context.Context, s *scope, st *v1alpha1.Stag
 
 // start makes the stage's next attempt. Its name is deterministic, so making it twice is making it once.
 func (r *Reconciler) start(ctx context.Context, s *scope, st *v1alpha1.StageStatus, l ledger) error {
+	if err := r.claimsFor(ctx, s); err != nil {
+		return err
+	}
 	if s.unready != nil {
 		return s.unready
 	}
@@ -163,8 +167,10 @@ func (r *Reconciler) start(ctx context.Context, s *scope, st *v1alpha1.StageStat
 	if err != nil {
 		return err
 	}
-	if err := r.noteCounts(ctx, s, st.Name, counts{number, l.charged, s.run.Status.ActiveSeconds}); err != nil {
-		return err
+	if number > 1 { // of the first, its Job says as much; stopAttempt notes it where that goes
+		if err := r.noteCounts(ctx, s, st.Name, counts{number, l.charged, s.run.Status.ActiveSeconds}); err != nil {
+			return err
+		}
 	}
 	switch err = r.Create(ctx, fresh.object); {
 	case err == nil:

@@ -12,21 +12,28 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
-// storage makes or finds the output claim and finds the claims that datasets are on. Only a new attempt
-// needs them: one that runs keeps its claims until its pod is gone, so start tells what is wrong.
-func (r *Reconciler) storage(ctx context.Context, s *scope) error {
-	output := &s.config.Spec.Output
-	if output.ExistingClaim != "" {
-		s.run.Status.OutputClaim = output.ExistingClaim
-		s.unready = r.needClaim(ctx, s, output.ExistingClaim, reasonOutputClaimNotFound, "output.existingClaim", corev1.ReadWriteMany)
-	} else {
-		s.run.Status.OutputClaim = ClaimName(s.run.Name)
-		s.unready = r.makeClaim(ctx, s, output.Claim)
-	}
-	if s.unready == nil {
-		s.unready = r.datasetClaims(ctx, s)
+// storage names the output claim.
+func (r *Reconciler) storage(_ context.Context, s *scope) error {
+	s.run.Status.OutputClaim = ClaimName(s.run.Name)
+	if existing := s.config.Spec.Output.ExistingClaim; existing != "" {
+		s.run.Status.OutputClaim = existing
 	}
 	return nil
+}
+
+// claimsFor a new attempt: makes or finds the output claim and finds those that datasets are on. An attempt that runs keeps
+// its claims until its pod is gone, so that nothing is asked of the API server while it does.
+func (r *Reconciler) claimsFor(ctx context.Context, s *scope) (err error) {
+	output := &s.config.Spec.Output
+	if output.ExistingClaim != "" {
+		err = r.needClaim(ctx, s, output.ExistingClaim, reasonOutputClaimNotFound, "output.existingClaim", corev1.ReadWriteMany)
+	} else {
+		err = r.makeClaim(ctx, s, output.Claim)
+	}
+	if err != nil {
+		return err
+	}
+	return r.datasetClaims(ctx, s)
 }
 
 func (r *Reconciler) datasetClaims(ctx context.Context, s *scope) error {

@@ -54,11 +54,22 @@ func (r *Reconciler) stopWorkloads(ctx context.Context, s *scope) (int, error) {
 			s.recall(st, a)
 			s.noteMessage(st, judge(a).message)
 		}
-		if err := r.deleteWorkload(ctx, a, metav1.DeletePropagationForeground); err != nil {
+		if err := r.stopAttempt(ctx, s, a); err != nil {
 			return stopping, err
 		}
 	}
 	return stopping, nil
+}
+
+// stopAttempt deletes an attempt's Job or JobSet, its pods first. What only that tells is noted before, for a status that is lost.
+func (r *Reconciler) stopAttempt(ctx context.Context, s *scope, a *attempt) error {
+	if !a.deleted() {
+		err := r.noteCounts(ctx, s, a.stage, counts{a.number, a.ledger().charged, s.run.Status.ActiveSeconds})
+		if client.IgnoreNotFound(err) != nil {
+			return err
+		}
+	}
+	return r.deleteWorkload(ctx, a, metav1.DeletePropagationForeground)
 }
 
 func (r *Reconciler) deleteWorkload(ctx context.Context, a *attempt, how metav1.DeletionPropagation) error {

@@ -125,7 +125,7 @@ func cacheOptions(o *options) cache.Options {
 	ofRuns, err := labels.Parse(controllers.LabelRun)
 	utilruntime.Must(err)
 	options := cache.Options{
-		DefaultTransform:     cache.TransformStripManagedFields(),
+		DefaultTransform:     controllers.Trim,
 		DefaultLabelSelector: ofRuns,
 		ByObject: map[client.Object]cache.ByObject{
 			&v1alpha1.SimCLRRun{}: {Label: labels.Everything()},

@@ -1,0 +1,37 @@
+package controllers
+
+import (
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
+)
+
+// Trim leaves out of what the cache keeps all that the operator does not read: with thousands of Jobs and pods, most of its
+// memory. Nothing that comes out of the cache may be written back.
+func Trim(object any) (any, error) {
+	if o, err := meta.Accessor(object); err == nil {
+		o.SetManagedFields(nil)
+	}
+	switch o := object.(type) {
+	case *corev1.Pod:
+		o.Spec = corev1.PodSpec{NodeName: o.Spec.NodeName}
+	case *batchv1.Job:
+		trimJob(&o.Spec)
+	case *jobset.JobSet:
+		for i := range o.Spec.ReplicatedJobs {
+			trimJob(&o.Spec.ReplicatedJobs[i].Template.Spec)
+		}
+	}
+	return object, nil
+}
+
+// trimJob keeps of the template what recallFromJobs reads.
+func trimJob(spec *batchv1.JobSpec) {
+	containers := spec.Template.Spec.Containers
+	kept := make([]corev1.Container, len(containers))
+	for i, c := range containers {
+		kept[i] = corev1.Container{Name: c.Name, Image: c.Image, Env: c.Env}
+	}
+	spec.Template, spec.PodFailurePolicy = corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: kept}}, nil
+}
