@@ -240,17 +240,6 @@ func TestAnAveragedGradientIsSeen(t *testing.T) {
 	}
 }
 
-// It sees statistics that are each worker's own, too.
-func TestOwnStatisticsAreSeen(t *testing.T) {
-	c := cached()
-	c.Statistics = v1alpha1.BatchNormGlobal
-	want := oneStep(t, interp.Engine{}, c, 1, 1, 1)
-	c.Statistics = v1alpha1.BatchNormWorker
-	if _, by := furthest(want.steps, oneStep(t, interp.Engine{}, c, 2, 1, 1).steps); by < 1e-2 {
-		t.Errorf("each worker's own statistics differ by %.1e only", by)
-	}
-}
-
 // Once a step the running statistics follow the mean over the micro-batches, each as if it were alone.
 func TestRunningStatisticsFollowTheMean(t *testing.T) {
 	const micro = 4
