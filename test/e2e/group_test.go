@@ -145,3 +145,26 @@ func killWorker(s *scenario.Scenario, rank string) {
 	}
 	s.Fatalf("no process of a trainer of rank %s on this machine: these tests run on the node", rank)
 }
+
+// A group that is suspended leaves no pod behind, and goes on with one worker where it is edited so meanwhile.
+func TestGroupGoesOnWithOneWorker(t *testing.T) {
+	s := scenario.Start(t, twoWorkers)
+	s.Trains("pretrain", 10)
+	s.Edit(scenario.Suspended(true))
+	s.Condition(v1alpha1.ConditionSuspended, metav1.ConditionTrue, "Suspended", scenario.Patience)
+	if pods := s.Pods(); len(pods) > 0 {
+		t.Errorf("pods of a suspended group: %v", pods)
+	}
+	saved := s.Stage("pretrain").Checkpoint
+	if saved == nil || saved.Step < 10 {
+		t.Fatalf("checkpoint %+v of a group that was at step 10", saved)
+	}
+	s.Edit(func(r *v1alpha1.SimCLRRun) { r.Spec.Workers = new(int32(1)) })
+	s.Edit(scenario.Suspended(false))
+	run := s.Completes()
+	var second batchv1.Job
+	s.Must(scenario.API.Get(t.Context(), s.Key("small-pretrain-2"), &second))
+	if st := s.Stage("pretrain"); st.Attempts != 2 || run.Status.Restarts != 0 || st.LastFailure != nil || run.Status.Workers != 1 {
+		t.Errorf("status.workers %d, stage %+v", run.Status.Workers, st)
+	}
+}
