@@ -2,7 +2,7 @@
 // last good one: checkpoints of stages, stages' results, and the manifest of the output directory.
 //
 //	<output>/manifest.json                               run and config hash
-//	<output>/checkpoints/<stage>/attempt                 the newest attempt: older ones may not write
+//	<output>/checkpoints/<stage>/attempt                 the newest attempt and which pod of it: others may not write
 //	<output>/checkpoints/<stage>/step-000000123/         state.safetensors, manifest.json
 //	<output>/checkpoints/<stage>/latest                  the name of the newest, for people and tools
 //	<output>/stages/<stage>/result.json                  the stage is done

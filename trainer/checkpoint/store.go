@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -41,11 +42,13 @@ type State struct {
 	Tensors []safetensors.Tensor
 }
 
-// Store is the checkpoints of one stage, open for one attempt.
+// Store is the checkpoints of one stage, open for one attempt. An attempt may have several pods, one after the other: a queue stops
+// a Job and starts it again. The one that opened them last writes.
 type Store struct {
-	dir   string
-	stage string
-	o     Options
+	dir    string
+	stage  string
+	o      Options
+	writer string // in one word that no other Store has
 }
 
 const (
@@ -61,45 +64,63 @@ func stageDir(outputDir, stage string) string {
 
 // LastAttempt is the newest attempt that has opened a stage's checkpoints; 0 where none has.
 func LastAttempt(outputDir, stage string) (int32, error) {
+	attempt, _, err := lastWriter(outputDir, stage)
+	return attempt, err
+}
+
+// lastWriter is the newest attempt that has opened a stage's checkpoints, and which Store of it was the last.
+func lastWriter(outputDir, stage string) (attempt int32, writer string, err error) {
 	path := filepath.Join(stageDir(outputDir, stage), attemptFile)
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return 0, nil
+		return 0, "", nil
 	}
 	if err != nil {
-		return 0, StorageError(err, "reading "+path)
+		return 0, "", StorageError(err, "reading "+path)
 	}
-	if n, err := strconv.ParseInt(strings.TrimSpace(string(raw)), 10, 32); err == nil {
-		return int32(n), nil
+	number, writer, _ := strings.Cut(strings.TrimSpace(string(raw)), " ")
+	if n, err := strconv.ParseInt(number, 10, 32); err == nil {
+		return int32(n), writer, nil
 	}
-	return 0, nil // damaged: the next Open writes it anew
+	return 0, "", nil // damaged: the next Open writes it anew
 }
 
-// Open opens a stage's checkpoints for an attempt. From now on older attempts may not write: a worker
-// on a node that was lost and came back must not overwrite what its successor saved. What crashes left
-// unfinished is removed.
+// Open opens a stage's checkpoints for an attempt. From now on older attempts, and older pods of this one, may not write: a
+// worker on a node that was lost and came back must not overwrite what its successor saved. What crashes left unfinished is
+// removed.
 func Open(outputDir, stage string, o Options) (*Store, error) {
-	s := &Store{dir: stageDir(outputDir, stage), stage: stage, o: o}
-	if err := s.Fence(); err != nil {
+	s := &Store{dir: stageDir(outputDir, stage), stage: stage, o: o, writer: rand.Text()}
+	newest, _, err := lastWriter(outputDir, stage)
+	if err != nil {
 		return nil, err
 	}
-	if err := WriteFile(filepath.Join(s.dir, attemptFile), []byte(strconv.Itoa(int(o.Attempt))+"\n")); err != nil {
+	if newest > o.Attempt {
+		return nil, s.stale(newest)
+	}
+	if err := WriteFile(filepath.Join(s.dir, attemptFile), fmt.Appendf(nil, "%d %s\n", o.Attempt, s.writer)); err != nil {
 		return nil, err
 	}
 	return s, StorageError(clean(s.dir), "opening "+s.dir)
 }
 
-// Fence is an error where a newer attempt has opened the stage's checkpoints: ask it before every write to
-// the output.
+// Fence is an error where a newer attempt, or a newer pod of this one, has opened the stage's checkpoints: ask it before every
+// write to the output.
 func (s *Store) Fence() error {
-	newest, err := LastAttempt(s.outputDir(), s.stage)
+	newest, writer, err := lastWriter(s.outputDir(), s.stage)
 	if err != nil {
 		return err
 	}
 	if newest > s.o.Attempt {
-		return contract.Errorf(contract.ExitStorage, "StaleAttempt", "attempt %d of stage %s may not write: attempt %d has begun", s.o.Attempt, s.stage, newest)
+		return s.stale(newest)
+	}
+	if newest == s.o.Attempt && writer != s.writer {
+		return contract.Errorf(contract.ExitStorage, "StaleAttempt", "this pod may not write: another of attempt %d of stage %s has begun", newest, s.stage)
 	}
 	return nil
+}
+
+func (s *Store) stale(newest int32) error {
+	return contract.Errorf(contract.ExitStorage, "StaleAttempt", "attempt %d of stage %s may not write: attempt %d has begun", s.o.Attempt, s.stage, newest)
 }
 
 func (s *Store) outputDir() string { return filepath.Dir(filepath.Dir(s.dir)) }

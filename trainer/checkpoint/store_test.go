@@ -236,8 +236,12 @@ func TestAnOlderAttemptIsRefused(t *testing.T) {
 	refused("Open", err)
 	expect(t, fresh, 10)
 	save(t, fresh, 20)
-	// a pod that is made again within an attempt goes on
-	save(t, open(t, dir, options(2)), 30)
+	// a pod that is made again within an attempt goes on, and the one before may not write any more
+	again := open(t, dir, options(2))
+	save(t, again, 30)
+	refused("Save by the pod before", fresh.Save(state(40)))
+	refused("Fence of the pod before", fresh.Fence())
+	expect(t, again, 30)
 	if n, err := LastAttempt(dir, "pretrain"); n != 2 || err != nil {
 		t.Errorf("the last attempt is %d, %v", n, err)
 	}
