@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -47,25 +48,50 @@ func (r *Reconciler) activeDeadline(ctx context.Context, s *scope) error {
 }
 
 // active is how long trainers of the run have run, and whether one does. Each attempt's Job says what was before it, so a lost
-// status loses nothing that a Job tells.
+// status loses nothing that a Job tells. Of an attempt that a queue stops and starts again, the pods that were are gone: the status
+// says what was before the newest.
 func (s *scope) active() (sum time.Duration, running bool) {
-	sum = time.Duration(s.run.Status.ActiveSeconds) * time.Second
+	st := &s.run.Status
+	sum = time.Duration(st.ActiveSeconds) * time.Second
 	newest := s.newestOfAll()
 	if newest == nil {
 		return sum, false
 	}
-	of := time.Duration(parseCount(newest.object.GetAnnotations()[annotationActiveSeconds])) * time.Second
+	before := time.Duration(parseCount(newest.object.GetAnnotations()[annotationActiveSeconds])) * time.Second
+	pod := newest.pod()
+	if pod == nil {
+		return max(sum, before), false
+	}
 	for i := range newest.pods {
-		status := trainerStatus(&newest.pods[i])
-		switch {
-		case status == nil, rankOf(&newest.pods[i]) != 0: // several workers run at once
-		case status.State.Running != nil:
-			of, running = of+s.now.Sub(status.State.Running.StartedAt.Time), true
-		case status.State.Terminated != nil && !status.State.Terminated.StartedAt.IsZero():
-			of += status.State.Terminated.FinishedAt.Sub(status.State.Terminated.StartedAt.Time)
+		if older := &newest.pods[i]; older.Name != pod.Name && rankOf(older) == 0 { // several workers run at once
+			ran, _ := s.ran(older)
+			before += ran
 		}
 	}
-	return max(sum, of), running
+	ran, running := s.ran(pod)
+	switch {
+	case st.ActivePod == pod.Name:
+		before = max(before, time.Duration(st.ActiveSecondsBefore)*time.Second)
+	case st.ActivePod != "" && ran > 0:
+		before = max(before, sum)
+	}
+	if ran > 0 {
+		st.ActivePod, st.ActiveSecondsBefore = pod.Name, int64(before/time.Second)
+	}
+	return max(sum, before+ran), running
+}
+
+// ran is how long a pod's trainer has run, and whether it does.
+func (s *scope) ran(pod *corev1.Pod) (time.Duration, bool) {
+	status := trainerStatus(pod)
+	switch {
+	case status == nil:
+	case status.State.Running != nil:
+		return s.now.Sub(status.State.Running.StartedAt.Time), true
+	case status.State.Terminated != nil && !status.State.Terminated.StartedAt.IsZero():
+		return status.State.Terminated.FinishedAt.Sub(status.State.Terminated.StartedAt.Time), false
+	}
+	return 0, false
 }
 
 // newestOfAll attempts, of any stage; nil where there is none.

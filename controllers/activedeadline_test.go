@@ -21,18 +21,21 @@ import (
 func TestActive(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	at := func(ago time.Duration) metav1.Time { return metav1.NewTime(now.Add(-ago)) }
-	pod := func(state corev1.ContainerState) corev1.Pod {
-		return corev1.Pod{Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: ContainerName, State: state}}}}
+	pod := func(name string, state corev1.ContainerState) corev1.Pod {
+		return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name},
+			Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{{Name: ContainerName, State: state}}}}
 	}
-	runs := pod(corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: at(40 * time.Second)}})
-	ended := pod(corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: at(100 * time.Second), FinishedAt: at(70 * time.Second)}})
-	waits := pod(corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}})
+	runs := pod("second", corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: at(40 * time.Second)}})
+	ended := pod("first", corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{StartedAt: at(100 * time.Second), FinishedAt: at(70 * time.Second)}})
+	waits := pod("second", corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "ContainerCreating"}})
 	other := *runs.DeepCopy()
-	other.Labels = map[string]string{batchv1.JobCompletionIndexAnnotation: "1"}
+	other.Name, other.Labels = "other", map[string]string{batchv1.JobCompletionIndexAnnotation: "1"}
 	for name, tc := range map[string]struct {
 		told        int64
 		before      int64 // the newest attempt, as its Job says
 		pods        []corev1.Pod
+		counted     string // the pod that the status counted last
+		beforeIt    int64
 		want        time.Duration
 		wantRunning bool
 	}{
@@ -46,8 +49,20 @@ func TestActive(t *testing.T) {
 		"with earlier attempts":           {before: 100, pods: []corev1.Pod{runs}, want: 140 * time.Second, wantRunning: true},
 		"of a status that was lost":       {told: 0, before: 100, want: 100 * time.Second},
 		"of an attempt whose pod is gone": {told: 130, before: 100, pods: nil, want: 130 * time.Second},
+		"a queue started it again": {
+			told: 130, before: 100, counted: "first", beforeIt: 100, pods: []corev1.Pod{runs}, want: 170 * time.Second, wantRunning: true,
+		},
+		"a queue started it again, and that was seen": {
+			told: 150, before: 100, counted: "second", beforeIt: 130, pods: []corev1.Pod{runs}, want: 170 * time.Second, wantRunning: true,
+		},
+		"a queue started it again, and its pod waits": {
+			told: 130, before: 100, counted: "first", beforeIt: 100, pods: []corev1.Pod{waits}, want: 130 * time.Second,
+		},
+		"a status of an older operator": {told: 130, before: 100, pods: []corev1.Pod{runs}, want: 140 * time.Second, wantRunning: true},
 	} {
-		s := newScope(&v1alpha1.SimCLRRun{Status: v1alpha1.SimCLRRunStatus{ActiveSeconds: tc.told}}, now)
+		s := newScope(&v1alpha1.SimCLRRun{Status: v1alpha1.SimCLRRunStatus{
+			ActiveSeconds: tc.told, ActivePod: tc.counted, ActiveSecondsBefore: tc.beforeIt,
+		}}, now)
 		if tc.pods != nil || tc.before > 0 {
 			job := wrap.MakeJob("pretrain", map[string]string{annotationActiveSeconds: strconv.FormatInt(tc.before, 10)}).Obj()
 			s.attempts = []attempt{{stage: "pretrain", number: 1, object: job, job: job, pods: tc.pods}}

@@ -177,7 +177,7 @@ func (a *attempt) setCondition(kind jobset.JobSetConditionType) bool {
 // happened. The Job controller takes a second to end a Job whose pod exited with 0, 10 or 11, but makes
 // no other pod.
 func (a *attempt) over() bool {
-	if a.live() {
+	if a.live() || a.held() {
 		return false
 	}
 	kind := judge(a).kind

@@ -42,6 +42,7 @@ const (
 	reasonVolumeNotReady        = "VolumeNotReady"        // False
 	reasonSandboxNotReady       = "SandboxNotReady"       // False
 	reasonSchedulingGated       = "SchedulingGated"       // False
+	reasonQueued                = "Queued"                // False; Stalled: True where Kueue waits for a person
 	reasonUnschedulable         = "Unschedulable"         // False; ResourcesFit: False
 	reasonPodCreationFailed     = "PodCreationFailed"     // False
 	reasonNodeUnreachable       = "NodeUnreachable"       // False

@@ -59,6 +59,9 @@ var kubeletEvents = []struct{ event, reason string }{
 
 // follow says in the conditions how an attempt that goes on stands.
 func (r *Reconciler) follow(ctx context.Context, s *scope, st *v1alpha1.StageStatus, a *attempt) error {
+	if a.held() {
+		return r.wait(ctx, s, st, a)
+	}
 	st.State = v1alpha1.StageRunning
 	s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonStarting,
 		fmt.Sprintf("stage %s: attempt %d is starting", st.Name, a.number))

@@ -42,21 +42,24 @@ func (s *scope) workersOf(stage string) int32 {
 }
 
 func job(s *scope, stage string, number int32, l ledger, template corev1.PodTemplateSpec) *batchv1.Job {
-	return &batchv1.Job{
+	job := &batchv1.Job{
 		ObjectMeta: workloadMeta(s, stage, number, l),
-		Spec:       jobSpec(1, template),
+		Spec:       jobSpec(1, template, queued(s.run)),
 	}
+	job.Spec.Suspend = bornSuspended(s.run)
+	return job
 }
 
 func workloadMeta(s *scope, stage string, number int32, l ledger) metav1.ObjectMeta {
-	annotations := l.annotations()
+	labels, annotations := attemptLabels(s, stage, number), l.annotations()
+	maps.Copy(labels, queueLabels(s.run))
 	annotations[annotationConfigHash] = s.run.Status.ConfigHash
 	annotations[annotationContractVersion] = strconv.Itoa(int(s.run.Status.ContractVersion))
 	annotations[annotationActiveSeconds] = strconv.FormatInt(s.run.Status.ActiveSeconds, 10)
 	return metav1.ObjectMeta{
 		Name:        JobName(s.run.Name, stage, number),
 		Namespace:   s.run.Namespace,
-		Labels:      attemptLabels(s, stage, number),
+		Labels:      labels,
 		Annotations: annotations,
 		OwnerReferences: []metav1.OwnerReference{
 			*metav1.NewControllerRef(s.run, v1alpha1.GroupVersion.WithKind("SimCLRRun")),
@@ -64,24 +67,29 @@ func workloadMeta(s *scope, stage string, number int32, l ledger) metav1.ObjectM
 	}
 }
 
-func jobSpec(workers int32, template corev1.PodTemplateSpec) batchv1.JobSpec {
+func jobSpec(workers int32, template corev1.PodTemplateSpec, queued bool) batchv1.JobSpec {
 	return batchv1.JobSpec{
 		Parallelism:          new(workers),
 		Completions:          new(workers),
 		CompletionMode:       new(batchv1.IndexedCompletion),
 		BackoffLimit:         new(int32(0)),
 		PodReplacementPolicy: new(batchv1.Failed),
-		PodFailurePolicy:     podFailurePolicy(workers),
+		PodFailurePolicy:     podFailurePolicy(workers, queued),
 		Template:             template,
 	}
 }
 
 // podFailurePolicy: a user error and divergence fail the Job. A saved exit at SIGTERM and a disruption are no failures of one worker;
-// of several they end the Job, since a lone pod cannot rejoin those that go on. Everything else fails it by its backoffLimit of 0.
-func podFailurePolicy(workers int32) *batchv1.PodFailurePolicy {
-	disrupted := batchv1.PodFailurePolicyActionIgnore
+// of several they end the Job, since a lone pod cannot rejoin those that go on. Where a queue stops all of them, they all save and exit
+// with 143, and that must not end it: the Job controller asks this policy also of pods that a suspension deleted. Everything else
+// fails it by its backoffLimit of 0.
+func podFailurePolicy(workers int32, queued bool) *batchv1.PodFailurePolicy {
+	disrupted, saved := batchv1.PodFailurePolicyActionIgnore, batchv1.PodFailurePolicyActionIgnore
 	if workers > 1 {
 		disrupted = batchv1.PodFailurePolicyActionFailJob
+		if !queued {
+			saved = disrupted
+		}
 	}
 	onExit := func(action batchv1.PodFailurePolicyAction, codes ...int32) batchv1.PodFailurePolicyRule {
 		return batchv1.PodFailurePolicyRule{Action: action, OnExitCodes: &batchv1.PodFailurePolicyOnExitCodesRequirement{
@@ -90,7 +98,7 @@ func podFailurePolicy(workers int32) *batchv1.PodFailurePolicy {
 	}
 	return &batchv1.PodFailurePolicy{Rules: []batchv1.PodFailurePolicyRule{
 		onExit(batchv1.PodFailurePolicyActionFailJob, contract.ExitUserError, contract.ExitDiverged),
-		onExit(disrupted, contract.ExitTerminate),
+		onExit(saved, contract.ExitTerminate),
 		{Action: disrupted, OnPodConditions: []batchv1.PodFailurePolicyOnPodConditionsPattern{
 			{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue},
 		}},

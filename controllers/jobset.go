@@ -49,11 +49,12 @@ func jobSet(s *scope, stage string, number int32, l ledger, template corev1.PodT
 	set := &jobset.JobSet{
 		ObjectMeta: workloadMeta(s, stage, number, l),
 		Spec: jobset.JobSetSpec{
+			Suspend: bornSuspended(s.run),
 			ReplicatedJobs: []jobset.ReplicatedJob{{
 				Name: replicatedJob, Replicas: 1,
 				Template: batchv1.JobTemplateSpec{
 					ObjectMeta: metav1.ObjectMeta{Labels: attemptLabels(s, stage, number)},
-					Spec:       jobSpec(workers, template),
+					Spec:       jobSpec(workers, template, queued(s.run)),
 				},
 			}},
 			// Rank 0 must be found before it is ready.

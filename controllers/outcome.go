@@ -35,8 +35,16 @@ type outcome struct {
 }
 
 // judge reads an attempt. Of a worker only the newest pod counts: where the Job has made a new one already,
-// the older one's end is past.
+// the older one's end is past. One that another hand stopped goes on when that starts it again.
 func judge(a *attempt) outcome {
+	o := judgeFree(a)
+	if a.held() && o.kind != outcomeDone && o.kind != outcomeFatal {
+		return outcome{kind: outcomeRunning, message: o.message}
+	}
+	return o
+}
+
+func judgeFree(a *attempt) outcome {
 	if a.set != nil {
 		return judgeWorkers(a)
 	}

@@ -23,6 +23,7 @@ func TestJudge(t *testing.T) {
 	for name, tc := range map[string]struct {
 		pods []func(*wrap.PodWrapper)
 		job  batchv1.JobConditionType
+		held bool // the Job is suspended
 		want seen
 	}{
 		"no pod yet":       {want: seen{Kind: outcomeRunning}},
@@ -121,9 +122,31 @@ func TestJudge(t *testing.T) {
 			},
 			want: seen{Kind: outcomeRunning},
 		},
+		"stopped by a queue, before its pod is gone": {
+			pods: []func(*wrap.PodWrapper){func(w *wrap.PodWrapper) { w.Exited(143, "").Deleted(time.Now()) }}, held: true,
+			want: seen{Kind: outcomeRunning},
+		},
+		"killed by a queue": {
+			pods: []func(*wrap.PodWrapper){func(w *wrap.PodWrapper) { w.Exited(137, "").Deleted(time.Now()) }}, held: true,
+			want: seen{Kind: outcomeRunning},
+		},
+		"stopped by a queue in its last moment": {
+			pods: []func(*wrap.PodWrapper){func(w *wrap.PodWrapper) { w.Exited(0, done).Deleted(time.Now()) }}, held: true,
+			want: seen{Kind: outcomeDone},
+		},
+		"a user error as a queue stops it": {
+			pods: []func(*wrap.PodWrapper){func(w *wrap.PodWrapper) {
+				w.Exited(10, wrap.Message(contract.TerminationMessage{Stage: "pretrain", ExitCode: 10, Reason: "BadData", Message: "no images"}))
+			}}, held: true,
+			want: seen{outcomeFatal, "BadData", "no images"},
+		},
+		"failed, and suspended then": {
+			pods: []func(*wrap.PodWrapper){func(w *wrap.PodWrapper) { w.Exited(1, "panic") }}, job: failed, held: true,
+			want: seen{outcomeFailed, "Error", "panic"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			job := wrap.MakeJob("pretrain", nil)
+			job := wrap.MakeJob("pretrain", nil).Suspended(tc.held)
 			if tc.job != "" {
 				job.Ended(tc.job, "Test")
 			}

@@ -44,11 +44,11 @@ func (r *Reconciler) finishStage(ctx context.Context, s *scope, st *v1alpha1.Sta
 }
 
 // release deletes the Jobs of a stage that is complete, and whose result is stored, where a sidecar keeps
-// a pod alive.
+// a pod alive, or where a queue stopped it in its last moment and would start it again.
 func (r *Reconciler) release(ctx context.Context, s *scope, st *v1alpha1.StageStatus) error {
 	for i := range s.attempts {
 		a := &s.attempts[i]
-		if a.stage != st.Name || !a.live() {
+		if a.stage != st.Name || !a.live() && !a.held() {
 			continue
 		}
 		if err := r.deleteWorkload(ctx, a, metav1.DeletePropagationForeground); err != nil {

@@ -60,8 +60,12 @@ func (r *Reconciler) advance(ctx context.Context, s *scope, st *v1alpha1.StageSt
 	}
 	o := judge(a)
 	s.noteMessage(st, o.message)
-	if len(a.pods) == 0 || o.vanished || endNoted(a, st.LastFailure) {
+	if !a.held() && (len(a.pods) == 0 || o.vanished || endNoted(a, st.LastFailure)) {
 		o = remembered(o, st.LastFailure, a.object.GetName())
+	}
+	if wait := s.leftToJob(a, o); wait > 0 {
+		s.awaitPod(st, a, o, wait)
+		return nil
 	}
 	d := decide(a.ledger(), o, checkpointStep(st), s.budget(st))
 	if d.action == actionWait {

@@ -51,6 +51,14 @@ type SimCLRRunStatus struct {
 	// up to half a minute. Unit: seconds.
 	// +optional
 	ActiveSeconds int64 `json:"activeSeconds,omitempty"`
+	// activePod is the newest pod that activeSeconds counts: one attempt has several, one after the other, where a queue stops
+	// it and starts it again.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	ActivePod string `json:"activePod,omitempty"`
+	// activeSecondsBefore activePod, which activeSeconds counts too. Unit: seconds.
+	// +optional
+	ActiveSecondsBefore int64 `json:"activeSecondsBefore,omitempty"`
 
 	// stages of the run, in their order.
 	// +optional

@@ -207,6 +207,20 @@ func MakeJob(stage string, annotations map[string]string) *JobWrapper {
 // Obj is the Job.
 func (w *JobWrapper) Obj() *batchv1.Job { return &w.Job }
 
+// Suspended by another hand than the operator's.
+func (w *JobWrapper) Suspended(yes bool) *JobWrapper {
+	w.Spec.Suspend = &yes
+	return w
+}
+
+// Queue that the Job is of, where name is not empty.
+func (w *JobWrapper) Queue(name string) *JobWrapper {
+	if name != "" {
+		w.Labels["kueue.x-k8s.io/queue-name"] = name
+	}
+	return w
+}
+
 // Ended adds the conditions that the Job controller ends a Job with.
 func (w *JobWrapper) Ended(kind batchv1.JobConditionType, reason string) *JobWrapper {
 	EndJob(&w.Job, kind, reason)
