@@ -150,6 +150,14 @@ test-e2e: build prometheus ## Run the tests on a real node (root on Debian 12; r
 test-chaos: build ## Do to runs all that clusters do to them, docs/reliability.md (root on Debian 12; at most 80 minutes).
 	@hack/e2e.sh -timeout 80m -v ./test/chaos
 
+.PHONY: kueue
+kueue: deps ## Build the image of Kueue, for test-kueue (five minutes, once).
+	@go -C hack/images run . build --output $(IMAGES) --tag $(TAG) kueue
+
+.PHONY: test-kueue
+test-kueue: build kueue ## Run the tests with the real Kueue on a real node, docs/kueue.md (root on Debian 12).
+	@hack/e2e.sh -timeout 25m -v ./test/kueue
+
 .PHONY: test-slow
 test-slow: build ## Run the slow tests: the yardstick run's accuracies.
 	go test -tags slow -count 1 -timeout 60m ./test/slow
