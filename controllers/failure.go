@@ -32,9 +32,30 @@ func (s *scope) noteFailure(st *v1alpha1.StageStatus, a *attempt, o outcome, d d
 		f.Time = &ended
 	}
 	if old := st.LastFailure; old == nil || old.Time == nil || !old.Time.Equal(f.Time) || old.Pod != f.Pod {
-		s.warn("AttemptFailed", fmt.Sprintf("stage %s, attempt %d: %s: %s", st.Name, a.number, f.Reason, f.Message))
+		s.warn("AttemptFailed", fmt.Sprintf("stage %s, attempt %d%s: %s: %s", st.Name, a.number, howFailed(&f), f.Reason, f.Message))
 	}
 	st.LastFailure = &f
+}
+
+// howFailed is where and how an attempt failed, and what of it: as far as that is known.
+func howFailed(f *v1alpha1.Failure) string {
+	var text string
+	if f.Rank != nil {
+		text = fmt.Sprintf(", rank %d", *f.Rank)
+	}
+	if f.Node != "" {
+		text += " on node " + f.Node
+	}
+	if f.ExitCode != nil {
+		text += fmt.Sprintf(", exit code %d", *f.ExitCode)
+	}
+	switch f.Charge {
+	case charged:
+		return text + ", charged to maxRestarts"
+	case uncharged:
+		return text + ", not charged"
+	}
+	return text + ", not tried again"
 }
 
 // endOf is when an attempt ended, by the kubelet's or the Job controller's clock, to the second.

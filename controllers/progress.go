@@ -59,6 +59,9 @@ func (s *scope) unreachable(st *v1alpha1.StageStatus, why string) {
 
 // noteProgress writes a checked answer to the status.
 func (s *scope) noteProgress(st *v1alpha1.StageStatus, p *contract.Progress) {
+	if st.Progress == nil && p.ResumedFrom != nil { // the first that is heard of this attempt
+		s.tell("StageResumed", fmt.Sprintf("stage %s, attempt %d: goes on from step %d", st.Name, p.Attempt, *p.ResumedFrom))
+	}
 	st.Progress = &v1alpha1.StageProgress{
 		Phase: p.Phase, Epoch: p.Epoch, Step: p.Step, TotalSteps: p.TotalSteps, Percent: percentOf(p),
 		Loss: decimal(p.Loss, 4), ContrastiveAccuracy: decimal(p.ContrastiveAccuracy, 2),

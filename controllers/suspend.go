@@ -22,6 +22,9 @@ func (r *Reconciler) suspend(ctx context.Context, s *scope) error {
 	}
 	if stopping += len(s.strays); stopping > 0 {
 		message := fmt.Sprintf("saving and stopping: %d to go", stopping)
+		if !s.has(v1alpha1.ConditionSuspended, metav1.ConditionFalse, reasonSuspending) {
+			s.tell(reasonSuspending, message)
+		}
 		s.set(v1alpha1.ConditionSuspended, metav1.ConditionFalse, reasonSuspending, message)
 		s.set(v1alpha1.ConditionProgressing, metav1.ConditionFalse, reasonSuspending, message)
 		r.unanswered(s)
