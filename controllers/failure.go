@@ -99,10 +99,14 @@ func (s *scope) stored(st *v1alpha1.StageStatus) bool {
 	return false
 }
 
-// endNoted says whether a pod is being deleted whose end was noted before: the deletion did not end it.
-func endNoted(a *attempt, noted *v1alpha1.Failure) bool {
+// endNoted says whether a pod is being deleted whose end was noted before: the deletion did not end it. Of several workers the end is
+// noted when none is left, so that what is noted stays, whatever becomes of their pods.
+func endNoted(a *attempt, o outcome, noted *v1alpha1.Failure) bool {
 	pod := a.pod()
-	return a.set == nil && noted != nil && pod != nil && pod.DeletionTimestamp != nil && podEnded(pod) && noted.Pod == pod.Name
+	if a.set != nil {
+		return (o.kind == outcomeFailed || o.kind == outcomeDisrupted) && noted != nil && strings.HasPrefix(noted.Pod, a.object.GetName()+"-") && !a.live()
+	}
+	return noted != nil && pod != nil && pod.DeletionTimestamp != nil && podEnded(pod) && noted.Pod == pod.Name
 }
 
 // remembered is the end of an attempt whose pod is gone, where it was noted while the pod was there: one

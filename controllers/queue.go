@@ -83,7 +83,7 @@ func (a *attempt) resumed() time.Time {
 // leftToJob is for how long a disrupted attempt is left to its Job, because that has a queue's quota, which another Job would wait
 // for; 0 where the operator makes another.
 func (s *scope) leftToJob(a *attempt, o outcome) time.Duration {
-	if o.kind != outcomeDisrupted || a.queue() == "" || a.ended() {
+	if o.kind != outcomeDisrupted || a.queue() == "" || a.ended() || a.set != nil { // of a group none goes on without the others
 		return 0
 	}
 	since := endOf(a, s.now)

@@ -60,7 +60,7 @@ func (r *Reconciler) advance(ctx context.Context, s *scope, st *v1alpha1.StageSt
 	}
 	o := judge(a)
 	s.noteMessage(st, o.message)
-	if !a.held() && (len(a.pods) == 0 || o.vanished || endNoted(a, st.LastFailure)) {
+	if !a.held() && (len(a.pods) == 0 || o.vanished || endNoted(a, o, st.LastFailure)) {
 		o = remembered(o, st.LastFailure, a.object.GetName())
 	}
 	if wait := s.leftToJob(a, o); wait > 0 {

@@ -127,6 +127,7 @@ func TestTheFirstCauseIsCharged(t *testing.T) {
 	if f == nil || f.Charge != "Charged" || f.Rank == nil || *f.Rank != 1 || f.Pod != g.pods[1].Name || f.Node != "node-1" || *f.ExitCode != 137 {
 		t.Fatalf("last failure %+v, want rank 1's, charged", f)
 	}
+	c.must(api.Delete(t.Context(), g.pods[1])) // which did not end it
 	c.pass(run, controllersBackoff)
 	again := c.group(run, 2)
 	if again.set.Annotations["training.simclr.dev/charged-restarts"] != "1" {
@@ -171,6 +172,28 @@ func TestADrainedWorkerIsNotCharged(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+func TestAGroupWhoseImageHasNoTrainerWaitsForAPerson(t *testing.T) {
+	c := newCluster(t)
+	run := c.create(wrap.MakeRun(c.namespace, "blocked").Workers(2))
+	g := c.group(run, 1)
+	for _, pod := range g.pods {
+		w := &wrap.PodWrapper{Pod: *pod}
+		w.Exited(128, "exec: simclr-trainer: not found")
+		w.Status.ContainerStatuses[0].State.Terminated.Reason = "StartError"
+		c.must(api.Status().Update(t.Context(), &w.Pod))
+	}
+	c.ends(g.job, batchv1.JobFailed)
+	for range 2 { // what was noted of it changes nothing
+		c.condition(run, v1alpha1.ConditionStalled, metav1.ConditionTrue, "ContainerConfigError", "simclr-trainer: not found")
+		c.pass(run, controllersBackoff)
+		time.Sleep(500 * time.Millisecond)
+	}
+	var next jobset.JobSet
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: c.namespace, Name: "blocked-pretrain-2"}, &next); !apierrors.IsNotFound(err) {
+		t.Errorf("another attempt was made (%v): it would end the same way", err)
+	}
 }
 
 func TestAllRanksAreLookedAt(t *testing.T) {
