@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -90,7 +91,9 @@ func placed(t *testing.T, object map[string]any) (chips, workers int) {
 			t.Fatal(err)
 		}
 	}
-	api := fake.NewClientBuilder().WithScheme(scheme).WithObjects(&run).WithStatusSubresource(&run).Build()
+	byRun := func(o client.Object) []string { return []string{o.GetLabels()[controllers.LabelRun]} } // as the manager's cache has it
+	api := fake.NewClientBuilder().WithScheme(scheme).WithObjects(&run).WithStatusSubresource(&run).
+		WithIndex(&batchv1.Job{}, "run", byRun).WithIndex(&corev1.Pod{}, "run", byRun).WithIndex(&corev1.ConfigMap{}, "run", byRun).Build()
 	reconciler := &controllers.Reconciler{
 		Client: api, APIReader: api, Recorder: events.NewFakeRecorder(100), Clock: clock.RealClock{},
 		Poller: controllers.NewPoller(time.Second, clock.RealClock{}),
