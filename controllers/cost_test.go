@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
@@ -166,7 +167,7 @@ func TestALostStatusAndJobDoNotLetTwoPodsWrite(t *testing.T) {
 func TestTrimKeepsWhatIsRead(t *testing.T) {
 	template := corev1.PodSpec{
 		Containers: []corev1.Container{{
-			Name: ContainerName, Image: "image", Env: []corev1.EnvVar{{Name: "SIMCLR_THREADS", Value: "2"}},
+			Name: ContainerName, Image: "image", Env: []corev1.EnvVar{{Name: "HOME", Value: "/"}, {Name: "SIMCLR_THREADS", Value: "2"}},
 			VolumeMounts: []corev1.VolumeMount{{Name: "run"}},
 		}},
 		Volumes: []corev1.Volume{{Name: "run"}},
@@ -227,5 +228,41 @@ func TestAPodThatIsDeletedAfterItsEndWasNotedIsCharged(t *testing.T) {
 	}
 	if f := getRun(t, api, request).Status.Stages[0].LastFailure; f == nil || f.Charge != charged {
 		t.Errorf("last failure %+v, want it charged", f)
+	}
+}
+
+// The API server reads all events of a namespace for each question about them.
+func TestEventsAreAskedForAFewTimesAtOnce(t *testing.T) {
+	r, api, request := newTestReconciler(t, interceptor.Funcs{})
+	asked := 0
+	r.APIReader = interceptor.NewClient(api.(client.WithWatch), interceptor.Funcs{
+		List: func(ctx context.Context, c client.WithWatch, list client.ObjectList, opts ...client.ListOption) error {
+			asked++
+			return c.List(ctx, list, opts...)
+		},
+	})
+	reconcileRun(t, r, request, 1)
+	addPod(t, r, api, func(p *wrap.PodWrapper) { p.UID = "pod" })
+	clock := r.Clock.(*testingclock.FakeClock)
+	clock.Step(quietTime)
+	event := &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: "ns", Name: "event"},
+		InvolvedObject: corev1.ObjectReference{UID: "pod"}, Reason: "FailedMount", Message: "no such claim",
+		LastTimestamp: metav1.NewTime(r.Clock.Now()),
+	}
+	if err := api.Create(t.Context(), event); err != nil {
+		t.Fatal(err)
+	}
+	reconcileRun(t, r, request, 3*eventsAtOnce)
+	if asked != eventsAtOnce {
+		t.Errorf("asked %d times, want %d", asked, eventsAtOnce)
+	}
+	if message := getRun(t, api, request).Status.Message; message != "stage pretrain: no such claim" {
+		t.Errorf("message %q: what was told stays while nothing is asked", message)
+	}
+	clock.Step(time.Second)
+	reconcileRun(t, r, request, 3)
+	if asked != eventsAtOnce+eventsPerSecond {
+		t.Errorf("asked %d times, want one more a second later", asked)
 	}
 }

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,9 +10,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -48,13 +46,6 @@ var kubeletReasons = map[string]string{
 	"CreateContainerConfigError": reasonContainerConfigError,
 	"CreateContainerError":       reasonContainerConfigError,
 	"RunContainerError":          reasonContainerConfigError,
-}
-
-// kubeletEvents are those of a pod that is on its node and has no container yet.
-var kubeletEvents = []struct{ event, reason string }{
-	{"FailedMount", reasonVolumeNotReady},
-	{"FailedAttachVolume", reasonVolumeNotReady},
-	{"FailedCreatePodSandBox", reasonSandboxNotReady},
 }
 
 // follow says in the conditions how an attempt that goes on stands.
@@ -115,11 +106,15 @@ func (s *scope) startsSoon(a *attempt) bool {
 
 // explainWait says why a rank does not run.
 func (r *Reconciler) explainWait(ctx context.Context, s *scope, st *v1alpha1.StageStatus, a *attempt, rank int32) error {
+	s.requeue(pendingRetry)
 	why, err := r.waitingFor(ctx, s, a, a.podOf(rank))
+	if errors.Is(err, errAskLater) {
+		s.keepExplanation()
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	s.requeue(pendingRetry)
 	if why == nil {
 		return nil
 	}
@@ -166,16 +161,11 @@ func (r *Reconciler) waitingFor(ctx context.Context, s *scope, a *attempt, pod *
 		ready != nil && ready.Status == corev1.ConditionTrue { // volumes and network are there: the image is pulled
 		return nil, nil
 	}
-	for _, e := range kubeletEvents {
-		text, err := r.lastEvent(ctx, s, pod.UID, e.event)
-		if err != nil {
-			return nil, err
-		}
-		if text != "" {
-			return &waiting{reason: e.reason, message: text, stalled: true}, nil
-		}
+	reason, text, err := r.lastEvent(ctx, s, pod.UID, kubeletEvents...)
+	if err != nil || text == "" {
+		return nil, err
 	}
-	return nil, nil
+	return &waiting{reason: reason, message: text, stalled: true}, nil
 }
 
 // notMade is why an attempt has no pod.
@@ -189,7 +179,7 @@ func (r *Reconciler) notMade(ctx context.Context, s *scope, a *attempt) (*waitin
 	} else {
 		text = "JobSet " + a.object.GetName() + " has no Job yet: does JobSet's controller run (namespace jobset-system)?"
 	}
-	said, err := r.lastEvent(ctx, s, about, reason)
+	_, said, err := r.lastEvent(ctx, s, about, eventReason{reason, reasonPodCreationFailed})
 	if err != nil || said == "" && text == "" {
 		return nil, err
 	}
@@ -220,38 +210,6 @@ func podWaiting(pod *corev1.Pod) *waiting {
 		message += "; suspend the run, correct template.image or template.imagePullSecrets, resume"
 	}
 	return &waiting{reason: reason, message: message, stalled: true}
-}
-
-// lastEvent is the newest event's text about an object, "" where there is none that is fresh. It is read
-// past the cache, and only for pods that should have started by now.
-func (r *Reconciler) lastEvent(ctx context.Context, s *scope, about types.UID, reason string) (string, error) {
-	var events corev1.EventList
-	err := r.APIReader.List(ctx, &events, client.InNamespace(s.run.Namespace), client.MatchingFieldsSelector{
-		Selector: fields.SelectorFromSet(fields.Set{"involvedObject.uid": string(about), "reason": reason}),
-	}, client.Limit(50))
-	if err != nil {
-		return "", err
-	}
-	return freshest(events.Items, s.now), nil
-}
-
-// freshest is the newest event's text; "" where it is old, for then what it tells of is past.
-func freshest(events []corev1.Event, now time.Time) string {
-	text, newest := "", now.Add(-freshTime)
-	for i := range events {
-		e := &events[i]
-		at := e.LastTimestamp.Time
-		if e.EventTime.After(at) {
-			at = e.EventTime.Time
-		}
-		if e.Series != nil && e.Series.LastObservedTime.After(at) {
-			at = e.Series.LastObservedTime.Time
-		}
-		if at.After(newest) {
-			text, newest = clean(e.Message, maxText), at
-		}
-	}
-	return text
 }
 
 // unanswered says so when a pod should be gone but is not: its node does not answer, and nothing but a

@@ -56,9 +56,9 @@ func TestPodWaiting(t *testing.T) {
 func TestFreshest(t *testing.T) {
 	now := time.Unix(1e9, 0)
 	event := func(text string, age time.Duration) corev1.Event {
-		return corev1.Event{Message: text, LastTimestamp: metav1.NewTime(now.Add(-age))}
+		return corev1.Event{Reason: "FailedMount", Message: text, LastTimestamp: metav1.NewTime(now.Add(-age))}
 	}
-	series := corev1.Event{Message: "series", EventTime: metav1.NewMicroTime(now.Add(-time.Hour)),
+	series := corev1.Event{Reason: "FailedMount", Message: "series", EventTime: metav1.NewMicroTime(now.Add(-time.Hour)),
 		Series: &corev1.EventSeries{LastObservedTime: metav1.NewMicroTime(now.Add(-time.Second))}}
 	for name, tc := range map[string]struct {
 		events []corev1.Event
@@ -68,9 +68,10 @@ func TestFreshest(t *testing.T) {
 		"the newest":                  {[]corev1.Event{event("a", time.Minute), event("b", time.Second), event("c", time.Hour)}, "b"},
 		"an old one":                  {[]corev1.Event{event("a", time.Hour)}, ""},
 		"a kubelet's that emits many": {[]corev1.Event{event("a", 5*time.Minute)}, "a"},
+		"of another reason":           {[]corev1.Event{{Reason: "Pulled", Message: "a", LastTimestamp: metav1.NewTime(now)}}, ""},
 		"a series":                    {[]corev1.Event{event("a", time.Minute), series}, "series"},
 	} {
-		if got := freshest(tc.events, now); got != tc.want {
+		if got := freshest(tc.events, "FailedMount", now); got != tc.want {
 			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
 	}

@@ -22,7 +22,7 @@ import (
 
 const (
 	pollTimeout  = 2 * time.Second // also the time between two polls
-	pollsAtOnce  = 128
+	pollsAtOnce  = 64
 	queuedEvents = 1024
 )
 
@@ -132,7 +132,7 @@ func (p *Poller) Start(ctx context.Context) error {
 }
 
 // round polls every run that has no poll under way, as slots become free: a thousand trainers that answer take a moment, and
-// as many that do not answer are each asked again after a quarter of a minute.
+// as many that do not answer are each asked again after half a minute.
 func (p *Poller) round(ctx context.Context, slots chan struct{}) {
 	for run, entry := range p.due() {
 		select {

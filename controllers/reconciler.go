@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -11,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -40,10 +42,13 @@ type Reconciler struct {
 
 	jobSets atomic.Bool // whether the cluster has JobSet, and the cache its JobSets
 	written written
+
+	eventLimitOnce sync.Once
+	eventLimit     flowcontrol.PassiveRateLimiter
 }
 
 // reconcilesAtOnce wait for the API server most of their time: fewer would hold up the stages of many runs that end together.
-const reconcilesAtOnce = 16
+const reconcilesAtOnce = 32
 
 // step is a sub-reconciler: one concern of a run.
 type step func(context.Context, *scope) error

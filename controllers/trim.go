@@ -1,10 +1,14 @@
 package controllers
 
 import (
+	"slices"
+
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
 )
 
 // Trim leaves out of what the cache keeps all that the operator does not read: with thousands of Jobs and pods, most of its
@@ -31,7 +35,8 @@ func trimJob(spec *batchv1.JobSpec) {
 	containers := spec.Template.Spec.Containers
 	kept := make([]corev1.Container, len(containers))
 	for i, c := range containers {
-		kept[i] = corev1.Container{Name: c.Name, Image: c.Image, Env: c.Env}
+		env := slices.DeleteFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name != contract.EnvThreads })
+		kept[i] = corev1.Container{Name: c.Name, Image: c.Image, Env: slices.Clip(slices.Clone(env))}
 	}
 	spec.Template, spec.PodFailurePolicy = corev1.PodTemplateSpec{Spec: corev1.PodSpec{Containers: kept}}, nil
 }
