@@ -206,3 +206,12 @@ bench-fidelity: build ## Accuracies beside PyTorch's on the same data (an hour, 
 bench-breakdown: deps ## Where a step's time goes, kernel by kernel, and the machine's peak (five minutes).
 	@mkdir -p build/bench
 	@go run ./hack/bench/breakdown
+
+RUNS ?= 1000
+GROWTH ?= 100,300,3000
+.PHONY: bench-operator
+bench-operator: deps ## What the operator costs, beside a plain client, on kwok's nodes: RUNS=1000, GROWTH=100,300,3000.
+	@hack/cluster/build.sh $(K8S_BIN) etcd kube-apiserver kube-controller-manager kube-scheduler
+	@hack/tools/build.sh $(TOOLS_BIN) kwok
+	@mkdir -p build/bench && CGO_ENABLED=0 go build -trimpath -o bin/manager ./cmd/manager
+	@go run ./hack/bench/operator -runs $(RUNS) -growth "$(GROWTH)"

@@ -1,0 +1,155 @@
+// Command operator measures what the operator costs: the Jobs that it makes a second beside a plain client that makes the
+// same, how long a stage waits for the next, writes to the API server, memory and CPU, at 100 to 3,000 runs of three stages
+// that are submitted at once. The control plane is real, in processes and a directory of its own; the nodes are kwok's.
+// `make bench-operator` starts it. Targets are of the ratio where there is a peer, else of ours.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/go-logr/logr"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/simclr-operator/simclr-operator/hack/internal/command"
+	"github.com/simclr-operator/simclr-operator/hack/internal/report"
+)
+
+type options struct {
+	bin, tools, manager, output, directory string
+	runs                                   int
+	growth                                 string
+}
+
+// results are build/bench/operator-runs.json: everything that was measured.
+type results struct {
+	report.Machine
+	Conditions string     `json:"conditions"`
+	Seconds    float64    `json:"seconds"` // of everything
+	Ceiling    measured   `json:"ceiling"`
+	Operator   []measured `json:"operator"` // by runs, ascending
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.bin, "bin", "build/k8s/bin", "directory of etcd, kube-apiserver, kube-controller-manager and kube-scheduler")
+	flag.StringVar(&o.tools, "tools", "build/tools/bin", "directory of kwok")
+	flag.StringVar(&o.manager, "manager", "bin/manager", "the operator")
+	flag.StringVar(&o.output, "output", "build/bench", "directory of operator.json and operator-runs.json")
+	flag.StringVar(&o.directory, "directory", "", "of the control plane's data and logs, kept; default: a temporary one")
+	flag.IntVar(&o.runs, "runs", 1000, "runs that are measured beside the plain client")
+	flag.StringVar(&o.growth, "growth", "100,300,3000", "runs at which the operator's cost is measured besides")
+	flag.Parse()
+	ctrl.SetLogger(logr.Discard())
+	os.Exit(command.Run("operator", func(ctx context.Context) error { return run(ctx, o) }))
+}
+
+func run(ctx context.Context, o options) error {
+	sizes, err := parseSizes(o.growth)
+	if err != nil {
+		return err
+	}
+	if o.directory == "" {
+		if o.directory, err = os.MkdirTemp("", "bench-operator-"); err != nil {
+			return err
+		}
+		defer os.RemoveAll(o.directory)
+	}
+	if o.manager, err = filepath.Abs(o.manager); err != nil {
+		return err
+	}
+	began := time.Now()
+	r := results{Conditions: conditions}
+	if r.Machine, err = report.ThisMachine(1); err != nil {
+		return err
+	}
+	if err := besideTheCeiling(ctx, o, &r); err != nil {
+		return err
+	}
+	for _, n := range sizes {
+		m, err := alone(ctx, o, n)
+		if err != nil {
+			return err
+		}
+		r.Operator = append(r.Operator, m)
+	}
+	r.Seconds = time.Since(began).Seconds()
+	return r.write(o.output)
+}
+
+// besideTheCeiling measures the plain client and the operator on one cluster.
+func besideTheCeiling(ctx context.Context, o options, r *results) error {
+	return onCluster(ctx, o, "beside", func(c *cluster) error {
+		const plain, ours = "plain", "runs"
+		for _, namespace := range []string{plain, ours} {
+			if err := c.makeNamespace(ctx, namespace); err != nil {
+				return err
+			}
+		}
+		like, err := c.sample(ctx, o.manager, plain)
+		if err != nil {
+			return err
+		}
+		report.Say("a plain client: the Jobs of %d runs", o.runs)
+		if r.Ceiling, err = c.runChains(ctx, plain, chainsOf(o.runs), jobKey, like); err != nil {
+			return err
+		}
+		if err := c.clear(ctx, plain); err != nil {
+			return err
+		}
+		report.Say("  %.1f Jobs/s; the operator: %d runs", r.Ceiling.JobsPerSecond, o.runs)
+		m, err := c.runOperator(ctx, o.manager, ours, o.runs)
+		r.Operator = append(r.Operator, m)
+		report.Say("  %.1f Jobs/s", m.JobsPerSecond)
+		return err
+	})
+}
+
+// alone measures the operator on a cluster of its own.
+func alone(ctx context.Context, o options, n int) (m measured, err error) {
+	err = onCluster(ctx, o, fmt.Sprint("runs-", n), func(c *cluster) error {
+		if err := c.makeNamespace(ctx, "runs"); err != nil {
+			return err
+		}
+		report.Say("the operator: %d runs", n)
+		m, err = c.runOperator(ctx, o.manager, "runs", n)
+		report.Say("  %.1f Jobs/s", m.JobsPerSecond)
+		return err
+	})
+	return m, err
+}
+
+func onCluster(ctx context.Context, o options, name string, measure func(*cluster) error) error {
+	dir := filepath.Join(o.directory, name)
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
+		return err
+	}
+	c, err := startCluster(ctx, dir, o.bin, o.tools)
+	if err != nil {
+		return err
+	}
+	defer c.stop()
+	return measure(c)
+}
+
+func parseSizes(list string) ([]int, error) {
+	var sizes []int
+	for field := range strings.SplitSeq(list, ",") {
+		if field == "" {
+			continue
+		}
+		n, err := strconv.Atoi(field)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("-growth %q: numbers of runs, separated by commas", list)
+		}
+		sizes = append(sizes, n)
+	}
+	return sizes, nil
+}
