@@ -144,7 +144,7 @@ test-unit: deps envtest-binaries prometheus ## Run the unit and API-server tests
 
 .PHONY: test-e2e
 test-e2e: build prometheus ## Run the tests on a real node (root on Debian 12; removes the cluster where it was not up before).
-	@hack/e2e.sh -timeout 25m -short ./test/e2e ./test/chaos
+	@hack/e2e.sh -timeout 25m -short ./test/e2e ./test/chaos ./test/permissions
 
 .PHONY: test-chaos
 test-chaos: build ## Do to runs all that clusters do to them, docs/reliability.md (root on Debian 12; at most 80 minutes).

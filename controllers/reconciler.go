@@ -60,7 +60,7 @@ func (r *Reconciler) steps() []step {
 
 // The permissions that the operator uses; config/rbac and the chart have them from here.
 //
-// +kubebuilder:rbac:groups=training.simclr.dev,resources=simclrruns,verbs=get;list;watch;delete
+// +kubebuilder:rbac:groups=training.simclr.dev,resources=simclrruns,verbs=list;watch;delete
 // +kubebuilder:rbac:groups=training.simclr.dev,resources=simclrruns/status,verbs=patch
 // +kubebuilder:rbac:groups=training.simclr.dev,resources=simclrruns/finalizers,verbs=update
 // +kubebuilder:rbac:groups=batch,resources=jobs,verbs=get;list;watch;create;delete

@@ -86,5 +86,8 @@ func apiServer(program string) process {
 		"--service-cluster-ip-range=" + serviceCIDR,
 		"--authorization-mode=Node,RBAC",
 		"--enable-admission-plugins=NodeRestriction",
-	}}
+		"--audit-policy-file=" + config("audit.yaml"),
+		"--audit-log-path=" + logDir + "/audit.log",
+		"--audit-log-mode=batch",
+	}, files: []string{config("audit.yaml")}}
 }

@@ -18,6 +18,7 @@ func writeConfigs() error {
 		"kubelet.yaml":            kubeletConfig,
 		"kube-proxy.yaml":         kubeProxyConfig,
 		"Corefile":                corefile,
+		"audit.yaml":              auditPolicy,
 		"simclr-cluster.nftables": masquerade,
 	}
 	for name, text := range files {
@@ -132,4 +133,16 @@ const masquerade = `table ip ` + nftTable + ` {
     ip saddr ` + podCIDR + ` ip daddr != ` + clusterCIDR + ` masquerade
   }
 }
+`
+
+// auditPolicy notes what ServiceAccounts of the operator's namespace ask for, without contents: test/permissions compares it
+// with what is granted to them. A watch is noted when it starts (ResponseStarted).
+const auditPolicy = `apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules:
+  - level: Metadata
+    userGroups: ["system:serviceaccounts:simclr-system"]
+    omitManagedFields: true
+  - level: None
 `

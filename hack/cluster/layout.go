@@ -31,7 +31,7 @@ const (
 	containerdSocket = runDir + "/containerd.sock"
 	pkiDir           = dataDir + "/pki"
 	configDir        = dataDir + "/config"
-	logDir           = dataDir + "/logs"
+	logDir           = dataDir + "/logs" // test/permissions reads its audit.log
 	volumesDir       = dataDir + "/volumes"
 	kubeletDir       = dataDir + "/kubelet"
 	adminKubeconfig  = configDir + "/admin.kubeconfig"
