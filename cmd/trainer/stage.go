@@ -32,6 +32,12 @@ the environment it takes
   SIMCLR_DATASET_MIRROR   base URL of known datasets, <mirror>/<name>/<file>
   SIMCLR_HTTP_ADDRESS     of /metrics, /healthz and /progress (default: :8080)
   SIMCLR_TERMINATION_LOG  the termination message (default: /dev/termination-log)
+of several workers also
+  SIMCLR_WORKERS, SIMCLR_RANK  how many, and which this is, from 0
+  SIMCLR_COORDINATOR      HOST:PORT of worker 0
+  SIMCLR_COLLECTIVE_ADDRESS  that this worker listens on for the others (default: :7070)
+  SIMCLR_COLLECTIVE_KEY   file of the secret that they share
+                          (default: /var/run/secrets/simclr/collective/key)
 
 Exit codes: 0 done, 10 user error, 11 diverged, 12 device, 13 peer lost, 14 storage,
 15 stalled, 143 SIGTERM and 130 Ctrl-C with the checkpoint saved.`,
@@ -95,7 +101,14 @@ func stageOptions(file, name, engine string) (o stage.Options, err error) {
 		return o, err
 	}
 	o.Data = stage.Sources{Mirror: os.Getenv(contract.EnvDatasetMirror), Cache: cacheDir(), Secrets: contract.SecretsDir}
-	o.Tracker = report.New(o.Run.Name, name, o.Attempt, 0)
+	if o.Workers, err = workersOf(); err != nil {
+		return o, err
+	}
+	rank := 0
+	if o.Workers != nil {
+		rank = o.Workers.Rank
+	}
+	o.Tracker = report.New(o.Run.Name, name, o.Attempt, rank)
 	o.Log = o.Tracker.Logger(os.Stderr)
 	return o, nil
 }
@@ -124,12 +137,14 @@ func serveStage(ctx context.Context, o stage.Options) (contract.TerminationMessa
 	defer server.Close()
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
+	o.Abandon = func(err error) { // what hangs cannot be asked to stop
+		leave(o.Tracker.Termination(err))
+		os.Exit(contract.ExitCode(err))
+	}
 	stalled := report.Watch(watching, o.Tracker, time.Duration(limit)*time.Second)
 	go func() {
 		if err, ok := <-stalled; ok {
-			// what hangs cannot be asked to stop
-			leave(o.Tracker.Termination(err))
-			os.Exit(contract.ExitCode(err))
+			o.Abandon(err)
 		}
 	}()
 	o.Log.Info("started", "threads", o.Threads, "output", o.Output)

@@ -151,6 +151,9 @@ func (e Environment) differences(c *loaded) []string {
 	if was := c.Environment.Libraries; !maps.Equal(was, e.Libraries) {
 		what = append(what, fmt.Sprintf("libraries %v, now %v", was, e.Libraries))
 	}
+	if was, now := max(c.Environment.Workers, 1), max(e.Workers, 1); was != now {
+		what = append(what, fmt.Sprintf("%d workers, now %d", was, now))
+	}
 	if len(what) == 0 {
 		return nil
 	}

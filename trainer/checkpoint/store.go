@@ -19,8 +19,9 @@ import (
 // Environment is what bit-identical resuming depends on, besides the image.
 type Environment struct {
 	Threads   int               `json:"threads"`
-	ISA       string            `json:"isa"`       // the instruction set of the kernels
-	Libraries map[string]string `json:"libraries"` // name to version
+	ISA       string            `json:"isa"`               // the instruction set of the kernels
+	Libraries map[string]string `json:"libraries"`         // name to version
+	Workers   int               `json:"workers,omitempty"` // that train together; 0 is 1
 }
 
 // Options of a Store.

@@ -33,14 +33,16 @@ func (Single) Size() int { return 1 }
 
 // AllGather gives local itself.
 func (Single) AllGather(ctx context.Context, local []float32) ([][]float32, error) {
-	return [][]float32{local}, ctx.Err()
+	return [][]float32{local}, context.Cause(ctx)
 }
 
 // AllReduceSum leaves the buffers as they are: they are the sums.
-func (Single) AllReduceSum(ctx context.Context, _ ...[]float32) error { return ctx.Err() }
+func (Single) AllReduceSum(ctx context.Context, _ ...[]float32) error { return context.Cause(ctx) }
 
 // Broadcast gives data itself.
-func (Single) Broadcast(ctx context.Context, data []byte) ([]byte, error) { return data, ctx.Err() }
+func (Single) Broadcast(ctx context.Context, data []byte) ([]byte, error) {
+	return data, context.Cause(ctx)
+}
 
 // Barrier does not wait.
-func (Single) Barrier(ctx context.Context) error { return ctx.Err() }
+func (Single) Barrier(ctx context.Context) error { return context.Cause(ctx) }

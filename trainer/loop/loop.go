@@ -11,6 +11,7 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/trainer/checkpoint"
+	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
 	"github.com/simclr-operator/simclr-operator/trainer/plan"
 	"github.com/simclr-operator/simclr-operator/trainer/report"
@@ -43,8 +44,9 @@ type Task struct {
 // Loop is how a stage trains.
 type Loop struct {
 	Stage    plan.Stage
-	Store    *checkpoint.Store
-	Interval time.Duration // between two checkpoints
+	Store    *checkpoint.Store     // nil: another worker's
+	Workers  collective.Collective // that make the same steps; nil: this one alone
+	Interval time.Duration         // between two checkpoints
 	Tracker  *report.Tracker
 	Log      *slog.Logger
 }
@@ -69,35 +71,53 @@ type state struct {
 // step, and saves there. It gives the mean loss of the last epoch. When its context ends it saves and
 // returns the context's cause.
 func (l *Loop) Run(ctx context.Context, t Task) (float64, error) {
-	s, err := l.resume(t)
+	s, err := l.begin(ctx, t)
 	if err != nil {
 		return 0, err
 	}
 	rate := optimizer.Schedule{Peak: l.Stage.PeakLearningRate, WarmupSteps: l.Stage.WarmupSteps, TotalSteps: l.Stage.TotalSteps}
-	l.Tracker.Checkpoints(l.Interval)
+	if l.Store != nil {
+		l.Tracker.Checkpoints(l.Interval)
+	}
 	l.Tracker.Begin(report.Training, l.Stage.TotalSteps)
 	for s.step < l.Stage.TotalSteps {
-		if ctx.Err() != nil {
-			return 0, l.stop(ctx, t, s)
-		}
-		if time.Since(s.savedAt) >= l.Interval {
-			if err := l.save(t, s); err != nil {
-				return 0, err
+		cause, err := l.between(ctx, t, s)
+		if err == nil && cause == nil {
+			if err = l.step(l.stepping(ctx), t, s, rate.Rate(s.step)); err != nil && l.alone() {
+				cause = context.Cause(ctx)
 			}
 		}
-		if err := l.next(ctx, t, s, rate.Rate(s.step)); err != nil {
-			if ctx.Err() != nil {
-				return 0, l.stop(ctx, t, s)
-			}
-			return 0, err
+		if cause != nil {
+			return 0, l.stop(t, s, cause)
+		}
+		if err != nil {
+			return 0, l.keep(t, s, err)
 		}
 	}
 	return s.LastLoss, l.save(t, s)
 }
 
+// between two steps are the checkpoint and the evaluation that are due. The cause is of a stop at this place.
+func (l *Loop) between(ctx context.Context, t Task, s *state) (cause, err error) {
+	if ctx.Err() == nil && time.Since(s.savedAt) >= l.Interval {
+		if err := l.save(t, s); err != nil {
+			return nil, err
+		}
+	}
+	if ctx.Err() == nil {
+		if err := l.evaluate(ctx, t.Health, s); err != nil && ctx.Err() == nil {
+			return nil, err
+		}
+	}
+	return l.stopping(ctx)
+}
+
 // resume goes on from the newest checkpoint, where there is one.
 func (l *Loop) resume(t Task) (*state, error) {
 	s := &state{saved: -1, savedAt: time.Now()}
+	if l.Store == nil {
+		return s, nil
+	}
 	st, warnings, err := l.Store.Load()
 	if err != nil {
 		return nil, err
@@ -126,14 +146,6 @@ func (l *Loop) resume(t Task) (*state, error) {
 	return s, nil
 }
 
-// next is the evaluation that is due before a step, and the step.
-func (l *Loop) next(ctx context.Context, t Task, s *state, rate float64) error {
-	if err := l.evaluate(ctx, t.Health, s); err != nil {
-		return err
-	}
-	return l.step(ctx, t, s, rate)
-}
-
 func (l *Loop) step(ctx context.Context, t Task, s *state, rate float64) error {
 	at := l.position(s.step)
 	m, err := t.Step(ctx, at, rate)
@@ -146,7 +158,7 @@ func (l *Loop) step(ctx context.Context, t Task, s *state, rate float64) error {
 	s.step++
 	s.LossSum += m.Loss
 	l.Tracker.Step(report.Step{
-		Epoch: at.Epoch + 1, Step: s.step, TotalSteps: l.Stage.TotalSteps, Images: l.Stage.Batch,
+		Epoch: at.Epoch + 1, Step: s.step, TotalSteps: l.Stage.TotalSteps, Images: l.images(),
 		Loss: m.Loss, ContrastiveAccuracy: m.Accuracy,
 	})
 	last := at.Batch == l.Stage.StepsPerEpoch-1
@@ -165,18 +177,21 @@ func (l *Loop) position(step int64) Position {
 }
 
 // stop saves at a step's boundary; only then is the cause, such as SIGTERM, what ended the stage.
-func (l *Loop) stop(ctx context.Context, t Task, s *state) error {
+func (l *Loop) stop(t Task, s *state, cause error) error {
 	if err := l.save(t, s); err != nil {
 		return err
 	}
-	l.Log.Info("stopped", "cause", context.Cause(ctx).Error())
-	return context.Cause(ctx)
+	if err := l.saved(); err != nil {
+		return err
+	}
+	l.Log.Info("stopped", "cause", cause.Error())
+	return cause
 }
 
 // save writes a checkpoint, where there is not one of this step. Weights that are not numbers are not
 // saved: the last good checkpoint stays the newest.
 func (l *Loop) save(t Task, s *state) error {
-	if s.saved == s.step {
+	if s.saved == s.step || l.Store == nil {
 		return nil
 	}
 	begun := time.Now()
@@ -205,7 +220,9 @@ func (l *Loop) save(t Task, s *state) error {
 
 func (l *Loop) diverged(s *state, what string) error {
 	kept := "there is no checkpoint"
-	if s.saved >= 0 {
+	if l.Store == nil {
+		kept = "worker 0 has the checkpoints"
+	} else if s.saved >= 0 {
 		kept = "the last good checkpoint, " + l.Store.Path(s.saved) + ", is kept"
 	}
 	return contract.Errorf(contract.ExitDiverged, "Diverged", "stage %s diverged at step %d: %s; set its learningRate lower (after scaling it peaks at %g); %s",

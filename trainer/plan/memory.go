@@ -14,25 +14,28 @@ import (
 type memory struct {
 	fixed int64 // weights, gradients, momenta
 	image int64 // of an image that is computed with others at once
-	row   int64 // of any image of the batch: its z
+	row   int64 // of any image of the batch, of all workers: its z
+	own   int64 // of any image of a worker: its views, where they are kept
 	sums  int64 // the gradients' sums, where there are several micro-batches
 }
 
-func (m memory) of(batch, micro int) int64 {
-	n := m.fixed + m.image*int64(micro) + m.row*int64(batch)
-	if micro < batch {
+// of a step of workers with so many images each, of which so many are computed at once.
+func (m memory) of(share, micro, workers int) int64 {
+	n := m.fixed + m.image*int64(micro) + (m.row*int64(workers)+m.own)*int64(share)
+	if micro < share {
 		n += m.sums
 	}
 	return n
 }
 
-// fits is how many images can be computed at once, of a batch or, where micro is set, of a micro-batch of
-// this batch.
-func (m memory) fits(available int64, batch int, micro bool) int {
+// fits is how many images a worker can compute at once, of its share or, where micro is set, of a micro-batch of
+// this share.
+func (m memory) fits(available int64, share, workers int, micro bool) int {
+	row := m.row*int64(workers) + m.own
 	if micro {
-		return int((available - m.fixed - m.row*int64(batch) - m.sums) / m.image)
+		return int((available - m.fixed - row*int64(share) - m.sums) / m.image)
 	}
-	return int((available - m.fixed) / (m.image + m.row))
+	return int((available - m.fixed) / (m.image + row))
 }
 
 // keptViews is how much memory the loader may take for batches of several micro-batches; where it would be
@@ -45,7 +48,7 @@ const loaded = 4
 // setMemory estimates a step of a supervised stage.
 func (s *Stage) setMemory(fixed, perImage int64) {
 	s.need = memory{fixed: fixed, image: perImage}
-	s.MemoryBytes = s.need.of(s.Batch, s.Batch)
+	s.MemoryBytes = s.need.of(s.Batch, s.Batch, 1)
 }
 
 // setContrastiveMemory estimates a contrastive step. Of each row of z there are the network's own and NT-Xent's,
@@ -62,17 +65,30 @@ func (s *Stage) setContrastiveMemory(n Network, precision v1alpha1.Precision, on
 	s.need = memory{
 		fixed: fixed + online, image: image, row: float32Bytes * views * (zs*int64(n.Dimension) + anchors), sums: float32Bytes * s.Parameters,
 	}
-	s.ViewsTwice = s.MicroBatch < s.Batch && loader*int64(s.Batch) > keptViews
+	s.ViewsTwice = s.MicroBatch < s.Share() && loader*int64(s.Share()) > keptViews
 	if s.ViewsTwice {
 		s.need.image += loader
 	} else {
-		s.need.row += loader
+		s.need.own = loader
 	}
-	s.MemoryBytes = s.need.of(s.Batch, s.MicroBatch)
+	s.MemoryBytes = s.need.of(s.Share(), s.MicroBatch, s.workers())
 }
 
-// MicroBatches of a step.
-func (s Stage) MicroBatches() int { return s.Batch / s.MicroBatch }
+func (s Stage) workers() int { return max(s.Workers, 1) }
+
+// Share of a worker of a step's images.
+func (s Stage) Share() int { return s.Batch / s.workers() }
+
+// share in words.
+func (s Stage) share() string {
+	if s.workers() == 1 {
+		return fmt.Sprintf("batchSize %d", s.Batch)
+	}
+	return fmt.Sprintf("the %d images that each of %d workers has of batchSize %d", s.Share(), s.Workers, s.Batch)
+}
+
+// MicroBatches of a worker's step.
+func (s Stage) MicroBatches() int { return s.Share() / s.MicroBatch }
 
 // absurd is more memory than any worker has; a batch size that needs it is a slip.
 const absurd = 4 << 40
@@ -104,7 +120,7 @@ func (s Stage) OutOfMemory(available int64) error {
 		need = "more memory than the " + bytes(available) + " that are there"
 	}
 	field, size := s.batchField, s.Batch
-	if s.Kind == Pretraining && s.MicroBatch < s.Batch {
+	if s.Kind == Pretraining && s.MicroBatch < s.Share() {
 		field, size = microBatchField, s.MicroBatch
 	}
 	fix := s.fix(available)
@@ -124,21 +140,21 @@ func (s Stage) fix(available int64) string {
 	}
 	tooLow := s.MemoryBytes <= available
 	if s.Kind == Pretraining {
-		most := s.need.fits(available, s.Batch, true)
+		most := s.need.fits(available, s.Share(), s.workers(), true)
 		if tooLow {
 			most = s.MicroBatch / 2
 		}
 		for size := min(most, s.MicroBatch-1); size >= leastMicroBatch; size-- {
-			if s.Batch%size == 0 {
+			if s.Share()%size == 0 {
 				return fmt.Sprintf("set %s to %d", microBatchField, size)
 			}
 		}
 	}
-	most := s.need.fits(available, s.Batch, false)
+	most := s.need.fits(available, s.Share(), s.workers(), false) * s.workers()
 	if tooLow {
 		most = s.Batch / 2
 	}
-	if most < 2 {
+	if most < 2*s.workers() {
 		return ""
 	}
 	return fmt.Sprintf("set %s to at most %d", s.batchField, most)
@@ -153,7 +169,7 @@ func (s Stage) choices() string {
 		return ""
 	}
 	sizes := []int{s.MicroBatch}
-	for size := s.Batch; len(sizes) < 6 && size >= leastMicroBatch; size /= 2 {
+	for size := s.Share(); len(sizes) < 6 && size >= leastMicroBatch; size /= 2 {
 		sizes = append(sizes, size)
 		if size%2 != 0 {
 			break
@@ -162,16 +178,21 @@ func (s Stage) choices() string {
 	slices.Sort(sizes)
 	var parts []string
 	for _, size := range slices.Backward(slices.Compact(sizes)) {
-		what := fmt.Sprintf("%s in micro-batches of %d", bytes(s.need.of(s.Batch, size)), size)
-		if size == s.Batch {
-			what = fmt.Sprintf("%s at once", bytes(s.need.of(s.Batch, size)))
+		need := bytes(s.need.of(s.Share(), size, s.workers()))
+		what := fmt.Sprintf("%s in micro-batches of %d", need, size)
+		if size == s.Share() {
+			what = need + " at once"
 		}
 		if size == s.MicroBatch {
 			what += " (as set)"
 		}
 		parts = append(parts, what)
 	}
-	return fmt.Sprintf("A step of %s needs about %s (%s).", s.Name, strings.Join(parts, ", "), microBatchField)
+	each := ""
+	if s.workers() > 1 {
+		each = fmt.Sprintf(" on each of %d workers", s.Workers)
+	}
+	return fmt.Sprintf("A step of %s needs about %s%s (%s).", s.Name, strings.Join(parts, ", "), each, microBatchField)
 }
 
 // bytes for a person.

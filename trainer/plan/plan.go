@@ -20,6 +20,8 @@ type Dataset struct {
 // Facts of a run's data. They are equal where spec.evaluation is not given.
 type Facts struct {
 	Pretraining, Evaluation Dataset
+	// Workers that pretrain together; 0: as many as the spec says.
+	Workers int
 	// LabelSubsets are the images of each class that a finetuning's labelSubset lists, by its name.
 	LabelSubsets map[string][]int
 }
@@ -46,7 +48,8 @@ type Stage struct {
 	LabelsPerClass []int
 	LabelList      string
 	Batch          int // images of a step; 0 where there are no steps
-	MicroBatch     int // images that are computed at once; of pretraining
+	Workers        int // that share the batch; 0 is 1
+	MicroBatch     int // images that a worker computes at once; of pretraining
 	// ViewsTwice: the views of a step's micro-batches are made anew for its backward pass, instead of being kept.
 	ViewsTwice    bool
 	Epochs        int

@@ -52,7 +52,7 @@ func TestNew(t *testing.T) {
 		Run: "yardstick", ImageSize: 32,
 		Network: Network{Name: "ResNet-18 (0.25×)", Features: 128, Dimension: 128, EncoderParameters: yardstickEncoder, HeadParameters: yardstickHead, MultiplyAdds: yardstickMultiplyAdds},
 		Stages: []Stage{
-			{Name: "pretrain", Kind: Pretraining, Images: 10_000, Batch: 256, MicroBatch: 256, Epochs: 10, StepsPerEpoch: 39, TotalSteps: 390, WarmupSteps: 39, PeakLearningRate: 1, Parameters: yardstickEncoder + yardstickHead},
+			{Name: "pretrain", Kind: Pretraining, Images: 10_000, Batch: 256, Workers: 1, MicroBatch: 256, Epochs: 10, StepsPerEpoch: 39, TotalSteps: 390, WarmupSteps: 39, PeakLearningRate: 1, Parameters: yardstickEncoder + yardstickHead},
 			{Name: "linear-eval", Kind: LinearLBFGS, Images: 10_000, TotalSteps: 300, Parameters: 1290},
 			{
 				Name: "one-percent", Kind: Finetuning, Images: 100, LabelsPerClass: []int{10, 10, 10, 10, 10, 10, 10, 10, 10, 10},

@@ -40,14 +40,25 @@ func (b builder) pretraining() (Stage, error) {
 	}
 	s.PeakLearningRate = scaled(rate, p.LearningRateScaling, batch)
 	s.Parameters = b.net.EncoderParameters + b.net.HeadParameters
-	if s.MicroBatch = batch; p.MicroBatchSize != nil {
+	if s.Workers = b.workers(); batch%s.Workers != 0 {
+		return s, contract.UserErrorf("InvalidSpec", "batchSize %d; set it to a multiple of the %d workers, each of which trains on as many images", batch, s.Workers)
+	}
+	if s.MicroBatch = s.Share(); p.MicroBatchSize != nil {
 		s.MicroBatch = int(*p.MicroBatchSize)
 	}
-	if s.MicroBatch < 1 || batch%s.MicroBatch != 0 {
-		return s, contract.UserErrorf("InvalidSpec", "%s %d; set it so that it divides batchSize %d", microBatchField, s.MicroBatch, batch)
+	if s.MicroBatch < 1 || s.Share()%s.MicroBatch != 0 {
+		return s, contract.UserErrorf("InvalidSpec", "%s %d; set it so that it divides %s", microBatchField, s.MicroBatch, s.share())
 	}
 	s.setContrastiveMemory(b.net, p.Precision, b.online())
 	return s, s.checkGroups(p.BatchNormStatistics)
+}
+
+// workers that pretrain together.
+func (b builder) workers() int {
+	if b.facts.Workers == 0 && b.spec.Workers != nil {
+		return int(*b.spec.Workers)
+	}
+	return max(b.facts.Workers, 1)
 }
 
 // online is the memory that kNN takes beside the training, where it is evaluated before its end.

@@ -35,6 +35,9 @@ func (p *Plan) String() string {
 }
 
 func (s Stage) batches() string {
+	if s.workers() > 1 {
+		return fmt.Sprintf("%s (%d workers×%d×%s)", thousands(int64(s.Batch)), s.Workers, s.MicroBatches(), thousands(int64(s.MicroBatch)))
+	}
 	if s.Kind == Pretraining && s.MicroBatch < s.Batch {
 		return fmt.Sprintf("%s (%d×%s)", thousands(int64(s.Batch)), s.MicroBatches(), thousands(int64(s.MicroBatch)))
 	}

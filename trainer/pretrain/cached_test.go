@@ -61,6 +61,12 @@ type result struct {
 // oneStep of plain SGD on the views that c says, by so many workers, each with so many micro-batches.
 func oneStep(t *testing.T, e engine.Engine, c Config, workers, micro int, rate float64) result {
 	t.Helper()
+	return oneStepOf(t, e, c, workers, micro, rate, together)
+}
+
+// oneStepOf workers that are brought together so.
+func oneStepOf(t *testing.T, e engine.Engine, c Config, workers, micro int, rate float64, together func(*testing.T, int, func(collective.Collective) error)) result {
+	t.Helper()
 	r := result{steps: map[string][]float64{}, running: map[string][]float64{}}
 	all := views(c)
 	c.Images /= workers

@@ -46,7 +46,7 @@ func newMetrics(t *Tracker) *metrics {
 	add(counter, "checkpoints_total", "Checkpoints that this process saved.", func(v vitals) float64 { return float64(v.saves) })
 	add(counter, "checkpoint_seconds_total", "Time that training stood still while this process saved checkpoints.", func(v vitals) float64 { return v.saving.Seconds() })
 	add(counter, "data_wait_seconds_total", "Time that training stood still because its next images were not ready; its rate is a share of time.", func(v vitals) float64 { return v.waiting.Seconds() })
-	add(counter, "images_total", "Source images trained on by this process.", func(v vitals) float64 { return float64(v.images) })
+	add(counter, "images_total", "Source images trained on by this process; of several workers rank 0 counts those of all.", func(v vitals) float64 { return float64(v.images) })
 	return m
 }
 

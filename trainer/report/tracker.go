@@ -33,6 +33,7 @@ type Tracker struct {
 	saved    time.Time // the newest checkpoint of this process; before it when there could be one
 	lastUnit time.Time
 	lastPart time.Time // of a unit, or of all of it
+	units    uint64    // and parts of units that this process has finished
 	samples  []sample
 }
 
@@ -71,6 +72,7 @@ func (t *Tracker) Begin(phase string, total int64) {
 	}
 	t.lastUnit = time.Now()
 	t.lastPart = t.lastUnit
+	t.units++
 	t.samples = append(t.samples[:0], sample{t.lastUnit, t.p.Done, t.own.images})
 }
 
@@ -85,6 +87,21 @@ func (t *Tracker) Advance(n int64) {
 // Part tells that a part of a unit is done, such as a micro-batch of a step: one that takes long has not
 // stalled.
 func (t *Tracker) Part() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.lastPart = time.Now()
+	t.units++
+}
+
+// Units is how many units of work, and parts of them, this process has finished.
+func (t *Tracker) Units() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.units
+}
+
+// Waiting tells that this process waits for another that goes on: it has not stalled.
+func (t *Tracker) Waiting() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.lastPart = time.Now()
@@ -113,6 +130,7 @@ func finite(v float64) float64 {
 func (t *Tracker) sample() {
 	t.lastUnit = time.Now()
 	t.lastPart = t.lastUnit
+	t.units++
 	t.samples = append(t.samples, sample{t.lastUnit, t.p.Done, t.own.images})
 	for len(t.samples) > 2 && t.lastUnit.Sub(t.samples[1].at) >= window {
 		t.samples = t.samples[1:]

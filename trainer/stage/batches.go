@@ -13,15 +13,17 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/plan"
 )
 
-// views gives two augmented views of the pretraining images, a micro-batch at a time, and tells when one
-// begins.
-func (d *data) views(s plan.Stage, begun func()) (*microBatches, error) {
+// views gives two augmented views of a worker's part of the pretraining images, a micro-batch at a time, and tells
+// when one begins.
+func (d *data) views(s plan.Stage, rank int, begun func()) (*microBatches, error) {
 	c, err := d.augmentations()
 	if err != nil {
 		return nil, err
 	}
-	l := dataset.LoaderConfig{Data: d.train, Batch: s.Batch, Views: 2, Parts: s.MicroBatches(), Again: s.ViewsTwice}
-	l.Dealt = d.spec.Pretraining.BatchNormStatistics != v1alpha1.BatchNormGlobal
+	l := dataset.LoaderConfig{
+		Data: d.train, Batch: s.Share(), Views: 2, Parts: s.MicroBatches(), Again: s.ViewsTwice, Rank: rank, World: s.Workers,
+		Dealt: d.spec.Pretraining.BatchNormStatistics != v1alpha1.BatchNormGlobal,
+	}
 	if !l.Again {
 		l.Prefetch = 2 * l.Parts
 	}

@@ -16,11 +16,11 @@ import (
 )
 
 // ConfigHash is the digest of what a resolved spec says of the mathematics. Where and when a run is
-// placed, with which credentials, how often it saves and how often it is tried again leave it as it is.
+// placed, on how many workers, with which credentials, how often it saves and how often it is tried again leave it as it is.
 func ConfigHash(s *v1alpha1.SimCLRRunSpec) (string, error) {
 	c := s.DeepCopy()
 	c.Accelerator, c.Checkpoint, c.Output = v1alpha1.AcceleratorSpec{}, v1alpha1.CheckpointSpec{}, v1alpha1.OutputSpec{}
-	c.RestartPolicy, c.Template, c.Suspend = v1alpha1.RestartPolicy{}, v1alpha1.PodTemplate{}, nil
+	c.RestartPolicy, c.Template, c.Suspend, c.Workers = v1alpha1.RestartPolicy{}, v1alpha1.PodTemplate{}, nil, nil
 	c.Dataset.Credentials, c.Dataset.CABundle = nil, nil
 	if c.Evaluation != nil {
 		c.Evaluation.Dataset.Credentials, c.Evaluation.Dataset.CABundle = nil, nil

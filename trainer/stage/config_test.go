@@ -9,10 +9,10 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
-// Where and when a run is placed, with which credentials, how often it saves and how often it is tried again may change without
+// Where and when a run is placed, on how many workers, with which credentials, how often it saves and how often it is tried again may change without
 // another result. Everything else of a spec, also what is added to it one day, changes the hash.
 var notHashed = map[string]bool{
-	"Accelerator": true, "Checkpoint": true, "Output": true, "RestartPolicy": true, "Template": true, "Suspend": true,
+	"Accelerator": true, "Checkpoint": true, "Output": true, "RestartPolicy": true, "Template": true, "Suspend": true, "Workers": true,
 }
 
 // notHashedOfData are the fields of a dataset that are not hashed.

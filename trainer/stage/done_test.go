@@ -14,6 +14,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/checkpoint"
+	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/export"
 	"github.com/simclr-operator/simclr-operator/trainer/report"
 )
@@ -99,7 +100,7 @@ func TestAStopNamesTheCheckpoint(t *testing.T) {
 // successor wrote: not the encoder, not the result.
 func TestAnOlderAttemptWritesNothing(t *testing.T) {
 	o, hash := optionsOf(t, resolved(t, func(s *v1alpha1.SimCLRRunSpec) { s.KNN.Mode = v1alpha1.Disabled }), "pretrain")
-	r := &runner{Options: o, spec: &o.Run.Spec, hash: hash}
+	r := &runner{Options: o, spec: &o.Run.Spec, hash: hash, workers: collective.Single{}}
 	for _, attempt := range []int32{1, 2} {
 		s, err := checkpoint.Open(o.Output, o.Stage, checkpoint.Options{Attempt: attempt, ConfigHash: hash})
 		if err != nil {

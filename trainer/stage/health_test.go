@@ -15,6 +15,7 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/evaluate"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
 )
@@ -37,7 +38,7 @@ func opened(t *testing.T, run *v1alpha1.SimCLRRun, images string) *runner {
 	t.Helper()
 	o, hash := optionsOf(t, run, v1alpha1.StagePretrain)
 	o.Data.Directory, o.Engine = images, "cpu"
-	r, err := open(t.Context(), o, hash)
+	r, err := open(t.Context(), o, hash, collective.Single{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +174,7 @@ func TestOnlineImages(t *testing.T) {
 // The loader and the step must be at one: a gradient of other images than the loss would not be seen.
 func TestPartsOutOfOrderAreAnError(t *testing.T) {
 	r := opened(t, epochs(t, 1, 2, 0), folder(t))
-	v, err := r.data.views(r.stage, func() {})
+	v, err := r.data.views(r.stage, 0, func() {})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func (r *runner) knn(ctx context.Context, encoder []safetensors.Tensor, images, 
 func (r *runner) health(s *pretrain.Stepper) loop.Health {
 	h := loop.Health{Spread: s.Spread}
 	k := r.spec.KNN
-	if k.Mode != v1alpha1.Enabled {
+	if k.Mode != v1alpha1.Enabled || r.workers.Rank() > 0 {
 		return h
 	}
 	h.KNNEpochs = *k.EveryEpochs

@@ -7,7 +7,6 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
-	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/evaluate"
 	"github.com/simclr-operator/simclr-operator/trainer/export"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
@@ -28,6 +27,9 @@ func (r *runner) pretrain(ctx context.Context) (*v1alpha1.Results, error) {
 		return nil, err
 	}
 	results := &v1alpha1.Results{}
+	if r.workers.Rank() > 0 {
+		return results, nil
+	}
 	if r.stage.TotalSteps > 0 {
 		results.PretrainingLoss = fmt.Sprintf("%.4f", loss)
 	}
@@ -39,14 +41,14 @@ func (r *runner) pretrain(ctx context.Context) (*v1alpha1.Results, error) {
 func (r *runner) train(ctx context.Context) (w trained, loss float64, err error) {
 	p := r.spec.Pretraining
 	s, err := pretrain.NewStepper(r.engine, pretrain.Config{
-		Model: r.model, Images: r.stage.Batch, MicroBatch: r.stage.MicroBatch, Statistics: p.BatchNormStatistics, Temperature: p.Temperature.MustFloat(), Seed: *p.Seed,
+		Model: r.model, Images: r.stage.Share(), MicroBatch: r.stage.MicroBatch, Statistics: p.BatchNormStatistics, Temperature: p.Temperature.MustFloat(), Seed: *p.Seed,
 		Optimizer: optimizer.Config{Kind: p.Optimizer, Momentum: pretrainMomentum, WeightDecay: p.WeightDecay.MustFloat()},
-	}, collective.Single{})
+	}, r.workers)
 	if err != nil {
 		return w, 0, r.fitting(err)
 	}
 	defer s.Close()
-	views, err := r.data.views(r.stage, r.Tracker.Part)
+	views, err := r.data.views(r.stage, r.workers.Rank(), r.Tracker.Part)
 	if err != nil {
 		return w, 0, err
 	}

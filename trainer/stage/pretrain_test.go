@@ -13,6 +13,7 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
 )
@@ -99,7 +100,7 @@ func (starved) Compile(engine.Program) (engine.Executable, error) {
 func TestOutOfMemoryNamesTheMicroBatchThatFits(t *testing.T) {
 	o, hash := optionsOf(t, tiny(t), v1alpha1.StagePretrain)
 	o.Data.Directory = folder(t)
-	r, err := open(t.Context(), o, hash)
+	r, err := open(t.Context(), o, hash, collective.Single{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func TestOutOfMemoryNamesTheMicroBatchThatFits(t *testing.T) {
 func TestPretrainingFreesItsMemoryBeforeKNN(t *testing.T) {
 	o, hash := optionsOf(t, tiny(t), v1alpha1.StagePretrain)
 	o.Data.Directory = folder(t)
-	r, err := open(t.Context(), o, hash)
+	r, err := open(t.Context(), o, hash, collective.Single{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/checkpoint"
+	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
@@ -35,6 +36,11 @@ type Options struct {
 	Encoder string // directory of pretraining.from; empty: where its uri is mounted
 	Tracker *report.Tracker
 	Log     *slog.Logger
+	// Workers says how this one of several joins the others; nil: there is one. Run, stage, attempt and what is told of progress
+	// are filled in.
+	Workers *collective.Config
+	// Abandon ends the process: another worker was lost, and the stage did not end in time. It may be nil.
+	Abandon func(error)
 }
 
 // Run runs a stage to its end. The message is the one to leave at exit, in any case; its exit code is
@@ -62,21 +68,29 @@ func run(ctx context.Context, o Options) (*contract.TerminationMessage, error) {
 	if names := o.Run.Spec.StageNames(); !slices.Contains(names, o.Stage) {
 		return nil, contract.UserErrorf("UnknownStage", "run %s has no stage %q; it has %s", o.Run.Name, o.Stage, strings.Join(names, ", "))
 	}
+	if !o.joint() && o.rank() > 0 {
+		return o.nothing("worker 0 does this stage alone"), nil
+	}
+	return o.together(ctx, o.with)
+}
+
+// with the other workers, a stage that is not done.
+func (o Options) with(ctx context.Context, workers collective.Collective) (*contract.TerminationMessage, error) {
 	hash, err := ConfigHash(&o.Run.Spec)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkpoint.OpenOutput(o.Output, o.Run.Name, hash); err != nil {
-		return nil, err
-	}
-	done, err := checkpoint.LoadResult(o.Output, o.Stage)
+	done, err := o.begin(ctx, workers, hash)
 	if err != nil {
 		return nil, err
+	}
+	if done != nil && workers.Rank() > 0 {
+		return done, nil
 	}
 	if done != nil {
 		return done, checkpoint.MergeResults(o.Output, o.Run.Spec.StageNames())
 	}
-	r, err := open(ctx, o, hash)
+	r, err := open(ctx, o, hash, workers)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +98,9 @@ func run(ctx context.Context, o Options) (*contract.TerminationMessage, error) {
 	result, err := r.dispatch(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if workers.Rank() > 0 {
+		return o.nothing("worker 0 does the rest"), nil
 	}
 	result.SkippedImages = r.data.skipped()
 	m := o.Tracker.Termination(nil)
@@ -104,8 +121,9 @@ type runner struct {
 	Options
 	spec          *v1alpha1.SimCLRRunSpec
 	hash          string
+	workers       collective.Collective
 	engine        engine.Engine
-	store         *checkpoint.Store
+	store         *checkpoint.Store // nil: worker 0's
 	data          *data
 	stage         plan.Stage
 	model         model.Config
@@ -113,13 +131,16 @@ type runner struct {
 }
 
 // open opens what the stage needs: engine, checkpoints, data; and plans it.
-func open(ctx context.Context, o Options, hash string) (*runner, error) {
-	r := &runner{Options: o, spec: &o.Run.Spec, hash: hash, model: model.FromSpec(&o.Run.Spec)}
+func open(ctx context.Context, o Options, hash string, workers collective.Collective) (*runner, error) {
+	r := &runner{Options: o, spec: &o.Run.Spec, hash: hash, workers: workers, model: model.FromSpec(&o.Run.Spec)}
 	e, environment, err := newEngine(o.Engine, &o.Run.Spec, o.Threads)
 	if err != nil {
 		return nil, err
 	}
 	r.engine = e
+	if workers.Size() > 1 {
+		environment.Workers = workers.Size()
+	}
 	if err := r.prepare(ctx, environment); err != nil {
 		r.close()
 		return nil, err
@@ -128,11 +149,13 @@ func open(ctx context.Context, o Options, hash string) (*runner, error) {
 }
 
 func (r *runner) prepare(ctx context.Context, environment checkpoint.Environment) (err error) {
-	r.store, err = checkpoint.Open(r.Output, r.Stage, checkpoint.Options{
-		Attempt: r.Attempt, Keep: int(r.spec.Checkpoint.Keep), ConfigHash: r.hash, Environment: environment,
-	})
-	if err != nil {
-		return err
+	if r.workers.Rank() == 0 {
+		r.store, err = checkpoint.Open(r.Output, r.Stage, checkpoint.Options{
+			Attempt: r.Attempt, Keep: int(r.spec.Checkpoint.Keep), ConfigHash: r.hash, Environment: environment,
+		})
+		if err != nil {
+			return err
+		}
 	}
 	from := r.Data
 	from.retrying = r.retrying()
@@ -143,11 +166,16 @@ func (r *runner) prepare(ctx context.Context, environment checkpoint.Environment
 		r.Tracker.Warn(w)
 		r.Log.Warn(w)
 	}
-	p, err := plan.New(r.Run, r.data.facts())
+	f := r.data.facts()
+	f.Workers = r.workers.Size()
+	p, err := plan.New(r.Run, f)
 	if err != nil {
 		return err
 	}
 	r.stage, _ = p.Stage(r.Stage) // it has all that run has seen
+	if err := r.checkData(ctx); err != nil {
+		return err
+	}
 	if memory := availableMemory(); memory > 0 {
 		return p.CheckMemory(r.Stage, memory)
 	}
@@ -188,7 +216,7 @@ func (r *runner) dispatch(ctx context.Context) (*v1alpha1.Results, error) {
 
 func (r *runner) loop() *loop.Loop {
 	return &loop.Loop{
-		Stage: r.stage, Store: r.store, Interval: time.Duration(r.spec.Checkpoint.IntervalSeconds) * time.Second,
+		Stage: r.stage, Store: r.store, Workers: r.workers, Interval: time.Duration(r.spec.Checkpoint.IntervalSeconds) * time.Second,
 		Tracker: r.Tracker, Log: r.Log,
 	}
 }
