@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -180,6 +182,33 @@ func TestWorkersThatAreDisturbed(t *testing.T) {
 			c.completes("3")
 		})
 	}
+}
+
+// Two workers make the step that one does, with the same images: the loss after it is the same but for rounding. (Over many steps on so
+// little data rounding grows to percents.)
+func TestTwoWorkersLearnWhatOneDoes(t *testing.T) {
+	one, two := newCrew(t, 1), newCrew(t, 2)
+	few := strings.NewReplacer("epochs: 60", "epochs: 2", "batchSize: 8", "batchSize: 128").Replace(read(t, one.file)) // a step each
+	write(t, one.file, few)
+	write(t, two.file, few)
+	e, m := one.stage("pretrain", "1", nil)
+	e.wants(t, contract.ExitDone)
+	if two.completes("1"); t.Failed() {
+		return
+	}
+	want, got := loss(t, m), loss(t, two.left(0))
+	if math.Abs(got-want) > 1e-3*want {
+		t.Errorf("two workers end with the loss %v, one with %v", got, want)
+	}
+}
+
+func loss(t *testing.T, m contract.TerminationMessage) float64 {
+	t.Helper()
+	v, err := strconv.ParseFloat(m.Results.PretrainingLoss, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
 }
 
 // A run that two workers began goes on with one, which says that it is not exact.
