@@ -147,8 +147,8 @@ test-e2e: build prometheus ## Run the tests on a real node (root on Debian 12; r
 	@hack/e2e.sh -timeout 25m -short ./test/e2e ./test/chaos ./test/permissions
 
 .PHONY: test-chaos
-test-chaos: build ## Do to runs all that clusters do to them, docs/reliability.md (root on Debian 12; at most 80 minutes).
-	@hack/e2e.sh -timeout 80m -v ./test/chaos
+test-chaos: build kueue ## Do to runs all that clusters do to them, docs/reliability.md (root on Debian 12; at most 80 minutes).
+	@hack/e2e.sh -timeout 80m -v ./test/chaos ./test/kueue
 
 .PHONY: kueue
 kueue: deps ## Build the image of Kueue, for test-kueue (five minutes, once).

@@ -69,6 +69,10 @@ var faults = map[string]fault{
 	"controller manager restarted":          {happens: restarted("kube-controller-manager"), unnoticed: true},
 	"operator killed":                       {happens: operatorKilled, unnoticed: true, short: true},
 	"leader of two replicas killed":         {happens: leaderKilled},
+	"a worker of two killed":                {change: twoWorkers, happens: workerKilled, charged: 1, short: true},
+	"the first worker of two killed":        {change: twoWorkers, happens: leadKilled, charged: 1},
+	"a worker of two drained":               {change: twoWorkers, happens: workerEvicted},
+	"network between two workers cut":       {change: twoWorkers, happens: workersCut},
 	"operator upgraded from an older chart": {before: olderOperator, happens: operatorUpgraded, unnoticed: true},
 }
 

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/simclr-operator/simclr-operator/api/contract"
 )
 
 // KillTrainer kills the trainer's process on the node with SIGKILL. The tests run one after the other, so there is one.
@@ -39,6 +41,19 @@ func (s *Scenario) TrainerPID() int {
 		s.Fatal("no process of a trainer on this machine: these tests run on the node")
 	}
 	return pids[0]
+}
+
+// TrainerOfRank is the process of one of several workers.
+func (s *Scenario) TrainerOfRank(rank int) int {
+	s.Helper()
+	for _, pid := range Processes("simclr-trainer", "stage") {
+		environment, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+		if err == nil && bytes.Contains(environment, fmt.Appendf(nil, "\x00%s=%d\x00", contract.EnvRank, rank)) {
+			return pid
+		}
+	}
+	s.Fatalf("no process of a trainer of rank %d on this machine: these tests run on the node", rank)
+	return 0
 }
 
 // Processes of this machine whose command line begins so.
