@@ -231,7 +231,9 @@ func (w *JobWrapper) Ended(kind batchv1.JobConditionType, reason string) *JobWra
 func EndJob(job *batchv1.Job, kind batchv1.JobConditionType, reason string) {
 	now := metav1.NewTime(time.Now().Truncate(time.Second))
 	before := batchv1.JobFailureTarget
-	job.Status.StartTime = &now
+	if job.Status.StartTime == nil { // it does not change
+		job.Status.StartTime = &now
+	}
 	job.Status.Failed = 1
 	if kind == batchv1.JobComplete {
 		before = batchv1.JobSuccessCriteriaMet
