@@ -97,7 +97,7 @@ func (f fault) befalls(t *testing.T) {
 			f.change(t, r)
 		}
 	})}
-	s.hasCheckpoint()
+	s.saved = s.Checkpointed(pretrain)
 	f.happens(s)
 	run := s.Completes()
 	charged := f.charged
@@ -106,19 +106,6 @@ func (f fault) befalls(t *testing.T) {
 	}
 	s.WantUndisturbed(run, charged)
 	s.story(f, run)
-}
-
-// hasCheckpoint waits for the first.
-func (s *trial) hasCheckpoint() {
-	s.Helper()
-	s.Eventually("a checkpoint", scenario.Patience, func() string {
-		st := s.Stage(pretrain)
-		if st.Checkpoint == nil || st.Checkpoint.Step == 0 {
-			return "none"
-		}
-		s.saved = st.Checkpoint.Step
-		return ""
-	})
 }
 
 // story is what the status says: where the run went on, and that it lost nothing that was saved.

@@ -45,7 +45,7 @@ func TestKilledFiveTimes(t *testing.T) {
 	for range 5 {
 		last := s.saved
 		s.Eventually("a newer checkpoint", scenario.Patience, func() string {
-			s.hasCheckpoint()
+			s.saved = s.Checkpointed(pretrain)
 			if s.saved == last {
 				return "none"
 			}

@@ -3,19 +3,12 @@
 package e2e
 
 import (
-	"bytes"
-	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	policyv1 "k8s.io/api/policy/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -25,10 +18,8 @@ import (
 // twoWorkers are stand-ins for trainers (test/standin): these tests are of what the operator makes of them.
 func twoWorkers(r *v1alpha1.SimCLRRun) {
 	scenario.PretrainOnly(r)
-	r.Spec.Workers, r.Spec.Template.Image = new(int32(2)), "simclr.local/standin:dev"
-	one := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")}
-	half := corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("400m"), corev1.ResourceMemory: resource.MustParse("512Mi")}
-	r.Spec.Template.Resources = &corev1.ResourceRequirements{Requests: half, Limits: one}
+	scenario.TwoWorkers(r)
+	r.Spec.Template.Image = "simclr.local/standin:dev"
 }
 
 // rankOf a pod of several workers.
@@ -49,17 +40,6 @@ func workers(s *scenario.Scenario) map[string]corev1.Pod {
 		return ""
 	})
 	return byRank
-}
-
-// checkpointed waits for a checkpoint of the pretrain stage.
-func checkpointed(s *scenario.Scenario) {
-	s.Helper()
-	s.Eventually("a checkpoint", scenario.Patience, func() string {
-		if st := s.Stage("pretrain"); st.Checkpoint == nil || st.Checkpoint.Step == 0 {
-			return "none"
-		}
-		return ""
-	})
 }
 
 // Two pods train one encoder, then one evaluates it.
@@ -83,9 +63,9 @@ func TestGroup(t *testing.T) {
 // A worker that is killed takes the other with it; both go on from the last checkpoint, and the kill alone is charged.
 func TestGroupOfAKilledWorker(t *testing.T) {
 	s := scenario.Start(t, twoWorkers)
-	checkpointed(s)
+	s.Checkpointed("pretrain")
 	workers(s)
-	killWorker(s, "1")
+	s.Kill(s.TrainerOfRank(1))
 	run := s.Completes()
 	st := s.Stage("pretrain")
 	if f := st.LastFailure; st.Attempts != 2 || f == nil || f.Charge != "Charged" || f.Rank == nil || *f.Rank != 1 || *f.ExitCode != 137 {
@@ -121,29 +101,6 @@ func TestGroupOfAnEvictedWorker(t *testing.T) {
 	if run.Status.Restarts != 0 {
 		t.Errorf("%d restarts were charged", run.Status.Restarts)
 	}
-}
-
-// killWorker kills a rank's trainer on the node with SIGKILL.
-func killWorker(s *scenario.Scenario, rank string) {
-	s.Helper()
-	files, err := filepath.Glob("/proc/[0-9]*/environ")
-	s.Must(err)
-	for _, file := range files {
-		dir := filepath.Dir(file)
-		line, err := os.ReadFile(filepath.Join(dir, "cmdline"))
-		if err != nil || !bytes.HasPrefix(line, []byte("simclr-trainer\x00stage\x00")) {
-			continue
-		}
-		environment, err := os.ReadFile(file)
-		if err != nil || !strings.Contains("\x00"+string(environment), "\x00SIMCLR_RANK="+rank+"\x00") {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(dir))
-		s.Must(err)
-		s.Must(syscall.Kill(pid, syscall.SIGKILL))
-		return
-	}
-	s.Fatalf("no process of a trainer of rank %s on this machine: these tests run on the node", rank)
 }
 
 // A group that is suspended leaves no pod behind, and goes on with one worker where it is edited so meanwhile.

@@ -65,12 +65,7 @@ func TestDeletedPod(t *testing.T) {
 // A pod that is killed without notice loses no more than what came after its last checkpoint, and is charged.
 func TestKilledTrainer(t *testing.T) {
 	s := start(t, scenario.PretrainOnly)
-	s.Eventually("a checkpoint", scenario.Patience, func() string {
-		if st := s.Stage("pretrain"); st.Checkpoint == nil || st.Checkpoint.Step == 0 {
-			return "none"
-		}
-		return ""
-	})
+	s.Checkpointed("pretrain")
 	pods := s.Pods()
 	if len(pods) != 1 {
 		t.Fatalf("pods %v", pods)

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/resource"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -17,11 +15,8 @@ import (
 // twoWorkers are stand-ins for trainers (test/standin), of fifteen seconds.
 func twoWorkers(r *v1alpha1.SimCLRRun) {
 	scenario.PretrainOnly(r)
-	r.Spec.Workers, r.Spec.Template.Image = new(int32(2)), "simclr.local/standin:dev"
-	r.Spec.Template.Resources = &corev1.ResourceRequirements{
-		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("400m"), corev1.ResourceMemory: resource.MustParse("512Mi")},
-		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")},
-	}
+	scenario.TwoWorkers(r)
+	r.Spec.Template.Image = "simclr.local/standin:dev"
 }
 
 // jobSet of the stage's current attempt.

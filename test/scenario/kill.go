@@ -48,7 +48,7 @@ func (s *Scenario) TrainerOfRank(rank int) int {
 	s.Helper()
 	for _, pid := range Processes("simclr-trainer", "stage") {
 		environment, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-		if err == nil && bytes.Contains(environment, fmt.Appendf(nil, "\x00%s=%d\x00", contract.EnvRank, rank)) {
+		if err == nil && bytes.Contains(append([]byte{0}, environment...), fmt.Appendf(nil, "\x00%s=%d\x00", contract.EnvRank, rank)) {
 			return pid
 		}
 	}

@@ -176,6 +176,21 @@ func (s *Scenario) Trains(stage string, steps int64) {
 	})
 }
 
+// Checkpointed waits until the status tells of a checkpoint, and gives its step.
+func (s *Scenario) Checkpointed(stage string) int64 {
+	s.Helper()
+	step := int64(0)
+	s.Eventually("a checkpoint", Patience, func() string {
+		st := s.Stage(stage)
+		if st.Checkpoint == nil || st.Checkpoint.Step == 0 {
+			return "none"
+		}
+		step = st.Checkpoint.Step
+		return ""
+	})
+	return step
+}
+
 // Stage is a stage's status; the zero value before there is one.
 func (s *Scenario) Stage(name string) v1alpha1.StageStatus {
 	s.Helper()

@@ -9,7 +9,7 @@ import (
 
 // TwoWorkers of one core each.
 func TwoWorkers(r *v1alpha1.SimCLRRun) {
-	r.Spec.Workers, r.Spec.Output.Claim.AccessMode = new(int32(2)), v1alpha1.ClaimReadWriteMany
+	r.Spec.Workers = new(int32(2))
 	r.Spec.Template.Resources = &corev1.ResourceRequirements{
 		Requests: corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("400m"), corev1.ResourceMemory: resource.MustParse("512Mi")},
 		Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("1")},

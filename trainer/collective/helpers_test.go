@@ -92,8 +92,11 @@ func nothingLeft(t *testing.T) {
 func openSockets(t *testing.T) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Skip("no /proc to count sockets in")
+	switch {
+	case err != nil && runtime.GOOS != "linux":
+		t.Skip("no /proc to count sockets in: this test runs on Linux")
+	case err != nil:
+		t.Fatal(err)
 	}
 	n := 0
 	for _, e := range entries {
