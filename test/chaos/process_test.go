@@ -77,11 +77,11 @@ func killedInCheckpoint(s *trial) {
 	s.Fatal("no checkpoint was begun")
 }
 
-// outOfMemory leaves the container no byte more than it has: what it asks for next is its end, by the kernel's own killer.
+// outOfMemory fills the memory that the container may have.
 func outOfMemory(s *trial) {
 	s.Helper()
-	s.LimitMemory(s.TrainerPID())
-	s.Eventually("the kernel's kill", scenario.Patience, func() string {
+	s.OutOfMemory(s.TrainerPID())
+	s.Eventually("the kernel's kill told", scenario.Patience, func() string {
 		if f := s.Stage(pretrain).LastFailure; f == nil || f.Reason != "OOMKilled" {
 			return "none yet"
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -72,14 +73,40 @@ func Processes(args ...string) []int {
 	return pids
 }
 
-// LimitMemory sets the memory limit of a process's container to what it uses now.
-func (s *Scenario) LimitMemory(pid int) {
+// OutOfMemory has the kernel kill a process for the memory of its container, whose limit becomes what it uses now. A trainer in the middle of training
+// asks for no more, and files' pages make room at the limit: so a process of ours, which is smaller and not a pod's, fills the container: the kernel
+// takes the trainer.
+func (s *Scenario) OutOfMemory(pid int) {
+	s.Helper()
+	dir, usage, limit := s.memoryCgroup(pid)
+	fill := exec.CommandContext(s.Context(), "sh", "-c",
+		`echo $$ >"$0/cgroup.procs" && read -r _ && exec tail /dev/zero`, dir)
+	start, err := fill.StdinPipe()
+	s.Must(err)
+	s.Must(fill.Start())
+	defer func() { _, _ = fill.Process.Wait() }()
+	defer func() { _ = fill.Process.Kill() }()
+	now, err := os.ReadFile(filepath.Join(dir, usage))
+	s.Must(err)
+	s.Must(os.WriteFile(filepath.Join(dir, limit), bytes.TrimSpace(now), 0))
+	_, err = start.Write([]byte("\n"))
+	s.Must(err)
+	s.Eventually("the kernel's kill", Patience, func() string {
+		if syscall.Kill(pid, 0) == nil {
+			return fmt.Sprintf("process %d lives", pid)
+		}
+		return ""
+	})
+}
+
+// memoryCgroup is the directory of a process's memory cgroup, and its files of the usage and the limit, in version 1 or 2.
+func (s *Scenario) memoryCgroup(pid int) (dir, usage, limit string) {
 	s.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
 	s.Must(err)
 	for line := range strings.Lines(string(raw)) {
 		parts := strings.SplitN(strings.TrimSpace(line), ":", 3)
-		dir, usage, limit := "/sys/fs/cgroup/memory"+parts[2], "memory.usage_in_bytes", "memory.limit_in_bytes"
+		dir, usage, limit = "/sys/fs/cgroup/memory"+parts[2], "memory.usage_in_bytes", "memory.limit_in_bytes"
 		switch {
 		case parts[1] == "memory":
 		case parts[0] == "0" && parts[1] == "": // version 2
@@ -87,12 +114,10 @@ func (s *Scenario) LimitMemory(pid int) {
 		default:
 			continue
 		}
-		now, err := os.ReadFile(filepath.Join(dir, usage))
-		if err != nil { // of the other version
-			continue
+		if _, err := os.Stat(filepath.Join(dir, usage)); err == nil { // not of the other version
+			return dir, usage, limit
 		}
-		s.Must(os.WriteFile(filepath.Join(dir, limit), bytes.TrimSpace(now), 0))
-		return
 	}
 	s.Fatalf("the process has no cgroup with a memory limit:\n%s", raw)
+	return "", "", ""
 }
