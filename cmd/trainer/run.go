@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -18,7 +19,8 @@ import (
 // runFlags are the flags of run.
 type runFlags struct {
 	file, output, encoder, engine, log string
-	threads                            int
+	threads, workers                   int
+	member                             bool // one of several processes, started by another
 	data                               stage.Sources
 	logTo                              io.Writer
 }
@@ -38,12 +40,19 @@ Of the spec, credentials and caBundle are objects of a cluster: here credentials
 from where the tools of AWS and Google take them (AWS_ACCESS_KEY_ID …, ~/.aws,
 GOOGLE_APPLICATION_CREDENTIALS), certificates from --ca-bundle or AWS_CA_BUNDLE.
 
+With --workers N, so many processes on this machine pretrain together, each on its part of
+every batch, with its part of the threads: what N pods of a cluster do, whatever workers
+of the spec says. Where one of them dies all end, within 30 seconds.
+
 Ctrl-C saves a checkpoint; the same command goes on from it, or says that it is done.`,
 		Example: `  # a known dataset, downloaded and verified
   simclr-trainer run -f config/samples/training_v1alpha1_simclrrun.yaml --output out
 
   # images of your own: DIR/train/<class>/<file> and DIR/test/<class>/<file>
   simclr-trainer run -f run.yaml --dataset ~/images --output out
+
+  # as two processes, such as to try what two pods will do
+  simclr-trainer run -f run.yaml --dataset ~/images --output out --workers 2
 
   # a bucket, as dataset.uri and dataset.endpoint say
   AWS_ACCESS_KEY_ID=… AWS_SECRET_ACCESS_KEY=… simclr-trainer run -f s3.yaml --output out`,
@@ -58,6 +67,9 @@ Ctrl-C saves a checkpoint; the same command goes on from it, or says that it is 
 	c.Flags().StringVarP(&f.output, "output", "o", "", "directory of results, encoder and checkpoints (required)")
 	c.Flags().StringVar(&f.encoder, "encoder", "", "directory of pretraining.from's encoder, instead of its run or uri")
 	c.Flags().IntVar(&f.threads, "threads", defaultThreads(), "compute threads; resuming is bit-identical with the same number")
+	c.Flags().IntVar(&f.workers, "workers", 1, "processes that pretrain together and share the threads")
+	c.Flags().BoolVar(&f.member, memberFlag[2:], false, "this process is one of several, by its environment")
+	_ = c.Flags().MarkHidden(memberFlag[2:]) // the flag exists
 	c.Flags().StringVar(&f.log, "log", "", "file of the log that a pod would write, JSON lines")
 	dataFlags(c, &f.data)
 	engineFlag(c, &f.engine)
@@ -95,6 +107,9 @@ func runAll(ctx context.Context, out io.Writer, f runFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := f.checkWorkers(run); err != nil {
+		return err
+	}
 	if f.data.Cache == "" {
 		f.data.Cache = cacheDir()
 	}
@@ -110,6 +125,13 @@ func runAll(ctx context.Context, out io.Writer, f runFlags) error {
 	if err := claims(&run.Spec, f.data, f.encoder); err != nil {
 		return err
 	}
+	if f.member {
+		return runMember(ctx, out, f, run)
+	}
+	return runStages(ctx, out, f, run)
+}
+
+func runStages(ctx context.Context, out io.Writer, f runFlags, run *v1alpha1.SimCLRRun) error {
 	names := run.Spec.StageNames()
 	if done, err := allDone(f.output, run); err != nil {
 		return err
@@ -156,26 +178,47 @@ func allDone(output string, run *v1alpha1.SimCLRRun) (bool, error) {
 // runOne runs a stage and shows its progress. Warnings that were told before are not told again: all
 // stages read the same images.
 func runOne(ctx context.Context, out io.Writer, f runFlags, run *v1alpha1.SimCLRRun, name string, told map[string]bool) error {
+	if f.several(run, name) {
+		return runTeam(ctx, f, name, told)
+	}
 	last, err := checkpoint.LastAttempt(f.output, name)
 	if err != nil {
 		return err
 	}
-	t := report.New(run.Name, name, last+1, 0)
-	showing, hide := context.WithCancel(context.Background())
-	shown := report.Show(showing, os.Stderr, t, told)
-	m, err := stage.Run(ctx, stage.Options{
-		Run: run, Stage: name, Output: f.output, Attempt: last + 1, Threads: f.threads, Engine: f.engine,
+	_, err = shown(ctx, out, f.options(run, name, last+1), told)
+	return err
+}
+
+// options of a stage's attempt.
+func (f runFlags) options(run *v1alpha1.SimCLRRun, name string, attempt int32) stage.Options {
+	rank, err := strconv.Atoi(os.Getenv(contract.EnvRank))
+	if err != nil || !f.member {
+		rank = 0
+	}
+	t := report.New(run.Name, name, attempt, rank)
+	return stage.Options{
+		Run: run, Stage: name, Output: f.output, Attempt: attempt, Threads: f.threads, Engine: f.engine,
 		Data: f.data, Encoder: f.encoder, Tracker: t, Log: t.Logger(f.logTo),
-	})
+	}
+}
+
+// shown runs a stage and shows its progress, and the warnings that are not among those told, which they join; with nil, nothing.
+func shown(ctx context.Context, out io.Writer, o stage.Options, told map[string]bool) (contract.TerminationMessage, error) {
+	if told == nil {
+		return stage.Run(ctx, o)
+	}
+	showing, hide := context.WithCancel(context.Background())
+	done := report.Show(showing, os.Stderr, o.Tracker, told)
+	m, err := stage.Run(ctx, o)
 	hide()
-	<-shown
+	<-done
 	for _, w := range m.Warnings { // of a stage that was done before
 		if !told[w] {
 			fmt.Fprintln(out, "warning:", w)
 		}
 		told[w] = true
 	}
-	return err
+	return m, err
 }
 
 // printResults tells the results of all stages.

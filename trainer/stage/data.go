@@ -21,6 +21,7 @@ type Sources struct {
 	Secrets             string               // directory of what credentials and caBundle of the spec refer to; empty: the environment
 	CABundle            string               // file of certificates to trust, where no caBundle of the spec is in Secrets
 	retrying            func(message string) // tells what is tried again; may be nil
+	neighbours          int                  // as in Options
 }
 
 // data is what a run's stages train and test on. The evaluation splits are nil where nothing of the
@@ -42,7 +43,7 @@ func openData(ctx context.Context, s *v1alpha1.SimCLRRunSpec, from Sources, work
 	d := &data{spec: s, workers: workers, seed: uint64(*s.Pretraining.Seed), waited: t.Waited}
 	o := dataset.Options{
 		Field: "spec.dataset", Directory: from.Directory, Mirror: from.Mirror, Cache: from.Cache,
-		MemoryBytes: imageMemory(s), Workers: workers, Progress: tell(t),
+		MemoryBytes: imageMemory(s, from.neighbours), Workers: workers, Progress: tell(t),
 		Secrets: from.Secrets, CABundle: from.CABundle, Warn: from.retrying,
 	}
 	var err error

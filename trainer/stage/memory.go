@@ -36,8 +36,8 @@ func availableMemory() int64 {
 }
 
 // imageMemory is what each split of a run may keep of its images: of a quarter of the memory, because training
-// needs the rest. 0: not known. Unit: bytes.
-func imageMemory(s *v1alpha1.SimCLRRunSpec) int64 {
+// needs the rest, and of this process's share of that where there are neighbours. 0: not known. Unit: bytes.
+func imageMemory(s *v1alpha1.SimCLRRunSpec, neighbours int) int64 {
 	splits := int64(1)
 	if labelsNeeded(s) {
 		splits++ // test
@@ -45,7 +45,7 @@ func imageMemory(s *v1alpha1.SimCLRRunSpec) int64 {
 	if s.Evaluation != nil {
 		splits++
 	}
-	return availableMemory() / 4 / splits
+	return availableMemory() / 4 / splits / int64(1+neighbours)
 }
 
 // total is MemTotal of /proc/meminfo in bytes.

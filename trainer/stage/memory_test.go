@@ -15,18 +15,20 @@ import (
 func TestImageMemory(t *testing.T) {
 	all := availableMemory() / 4
 	for name, tc := range map[string]struct {
-		change func(s *v1alpha1.SimCLRRunSpec)
-		splits int64
+		change     func(s *v1alpha1.SimCLRRunSpec)
+		splits     int64
+		neighbours int
 	}{
 		"no labels": {func(s *v1alpha1.SimCLRRunSpec) {
 			s.KNN.Mode, s.LinearEvaluation.Mode = v1alpha1.Disabled, v1alpha1.Disabled
-		}, 1},
-		"labels":     {func(*v1alpha1.SimCLRRunSpec) {}, 2},
-		"other data": {evaluatedElsewhere, 3},
+		}, 1, 0},
+		"labels":             {func(*v1alpha1.SimCLRRunSpec) {}, 2, 0},
+		"other data":         {evaluatedElsewhere, 3, 0},
+		"three workers here": {func(*v1alpha1.SimCLRRunSpec) {}, 6, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			run := resolved(t, tc.change)
-			if got := imageMemory(&run.Spec); got == 0 || got != all/tc.splits {
+			if got := imageMemory(&run.Spec, tc.neighbours); got == 0 || got != all/tc.splits {
 				t.Errorf("%d bytes, want a part of %d of %d", got, tc.splits, all)
 			}
 		})

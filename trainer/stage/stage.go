@@ -39,6 +39,8 @@ type Options struct {
 	// Workers says how this one of several joins the others; nil: there is one. Run, stage, attempt and what is told of progress
 	// are filled in.
 	Workers *collective.Config
+	// Neighbours are how many other workers of the run are on this machine, and share its memory.
+	Neighbours int
 	// Abandon ends the process: another worker was lost, and the stage did not end in time. It may be nil.
 	Abandon func(error)
 }
@@ -158,7 +160,7 @@ func (r *runner) prepare(ctx context.Context, environment checkpoint.Environment
 		}
 	}
 	from := r.Data
-	from.retrying = r.retrying()
+	from.retrying, from.neighbours = r.retrying(), r.Neighbours
 	if r.data, err = openData(ctx, r.spec, from, r.Threads, r.Tracker); err != nil {
 		return err
 	}
@@ -176,10 +178,19 @@ func (r *runner) prepare(ctx context.Context, environment checkpoint.Environment
 	if err := r.checkData(ctx); err != nil {
 		return err
 	}
-	if memory := availableMemory(); memory > 0 {
+	return r.checkMemory(p)
+}
+
+// checkMemory of this stage and the later ones; where neighbours share it, of this one, which is the only one that they do.
+func (r *runner) checkMemory(p *plan.Plan) error {
+	switch memory := availableMemory(); {
+	case memory == 0:
+		return nil
+	case r.Neighbours > 0:
+		return r.stage.CheckMemory(memory / int64(1+r.Neighbours))
+	default:
 		return p.CheckMemory(r.Stage, memory)
 	}
-	return nil
 }
 
 // retrying logs what is tried again; the first is a warning too, which becomes an event of the run.
