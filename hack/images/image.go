@@ -34,7 +34,6 @@ var recipes = map[string]recipe{
 	"manager":        {title: "simclr-operator's manager", pkg: "./cmd/manager", program: "manager", base: true},
 	"jobset":         {title: "JobSet's controller, for the local cluster", module: "hack/tools/jobset", pkg: "sigs.k8s.io/jobset", program: "manager", dir: "/", base: true},
 	"kueue":          {title: "Kueue's manager, for tests", module: "hack/tools/kueue", pkg: "sigs.k8s.io/kueue/cmd/kueue", program: "manager", dir: "/", base: true},
-	"standin":        {title: "a trainer of tests that trains nothing", pkg: "./test/standin", program: "simclr-trainer", base: true},
 	"simclr-trainer": {title: "simclr-operator's trainer on CPUs", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true},
 }
 

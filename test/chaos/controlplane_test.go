@@ -55,7 +55,7 @@ func operatorKilled(s *trial) {
 
 // leaderKilled kills the replica that leads, and the trainer's pod, which the next leader has to replace.
 func leaderKilled(s *trial) {
-	s.replicas(2)
+	s.Frozen(func() { s.replicas(2) })
 	s.Cleanup(func() { s.replicas(1) })
 	leader := s.leader()
 	process := s.processOf(leader)

@@ -6,7 +6,6 @@
 package chaos
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
@@ -14,13 +13,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/test/scenario"
 )
 
-func TestMain(m *testing.M) {
-	if err := scenario.Connect(); err != nil {
-		fmt.Fprintln(os.Stderr, "chaos:", err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(scenario.Main(m)) }
 
 const pretrain = "pretrain"
 
@@ -36,11 +29,12 @@ type fault struct {
 	change  func(t *testing.T, r *v1alpha1.SimCLRRun) // of the run
 	happens func(s *trial)                            // when the run has a checkpoint
 
-	charged   int32 // restarts: the run's own failures
-	anyCharge bool  // how many depends on how long it lasts
-	unnoticed bool  // by the trainer: nothing restarts
-	older     bool  // the newest checkpoint is lost, the one before it is not
-	again     bool  // the stage had ended, and runs again: nothing is resumed
+	charged   int32  // restarts: the run's own failures
+	blamed    *int32 // the rank that ended first, of several workers
+	anyCharge bool   // how many depends on how long it lasts
+	unnoticed bool   // by the trainer: nothing restarts
+	older     bool   // the newest checkpoint is lost, the one before it is not
+	again     bool   // the stage had ended, and runs again: nothing is resumed
 	short     bool
 }
 
@@ -69,9 +63,9 @@ var faults = map[string]fault{
 	"controller manager restarted":          {happens: restarted("kube-controller-manager"), unnoticed: true},
 	"operator killed":                       {happens: operatorKilled, unnoticed: true, short: true},
 	"leader of two replicas killed":         {happens: leaderKilled},
-	"a worker of two killed":                {change: twoWorkers, happens: workerKilled, charged: 1, short: true},
-	"the first worker of two killed":        {change: twoWorkers, happens: leadKilled, charged: 1},
-	"a worker of two drained":               {change: twoWorkers, happens: workerEvicted},
+	"a worker of two killed":                {change: twoWorkers, happens: workerKilled, charged: 1, blamed: new(int32(1)), short: true},
+	"the first worker of two killed":        {change: twoWorkers, happens: leadKilled, charged: 1, blamed: new(int32(0))},
+	"a worker of two drained":               {change: twoWorkers, happens: workerEvicted, blamed: new(int32(1)), short: true},
 	"network between two workers cut":       {change: twoWorkers, happens: workersCut},
 	"operator upgraded from an older chart": {before: olderOperator, happens: operatorUpgraded, unnoticed: true},
 }
@@ -118,6 +112,9 @@ func (s *trial) story(f fault, run *v1alpha1.SimCLRRun) {
 	}
 	s.Logf("saved %d, resumed from %d, %d attempts, %d restarts charged, last failure %+v",
 		s.saved, from, st.Attempts, run.Status.Restarts, st.LastFailure)
+	if l := st.LastFailure; f.blamed != nil && (l == nil || l.Rank == nil || *l.Rank != *f.blamed) {
+		s.Errorf("the last failure is not of rank %d", *f.blamed)
+	}
 	switch {
 	case f.unnoticed:
 		if st.Attempts != 1 || from != 0 {

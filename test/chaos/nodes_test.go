@@ -3,8 +3,8 @@
 package chaos
 
 import (
+	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"time"
 
@@ -42,19 +42,30 @@ func podEvicted(s *trial) {
 
 // nodeDrained takes everything off the only node, the operator too, and gives the node back.
 func nodeDrained(s *trial) {
-	node := s.pod().Spec.NodeName
-	s.runs(s.Kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout", "120s"))
+	pod := s.pod()
+	node := pod.Spec.NodeName
+	drain := s.Kubectl("drain", node, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout", "120s")
+	said := &bytes.Buffer{}
+	drain.Stdout, drain.Stderr = said, said
+	s.Frozen(func() {
+		s.Must(drain.Start())
+		s.toldToStop(pod)
+	})
+	if err := drain.Wait(); err != nil {
+		s.Fatalf("%v\n%s", err, said)
+	}
 	time.Sleep(2 * time.Second)
-	s.runs(s.Kubectl("uncordon", node))
+	scenario.Command(s.T, "kubectl", "uncordon", node)
 }
 
 // preempted by a pod of a higher class, which needs nearly all of the node, and goes.
 func preempted(s *trial) {
+	pod := s.pod()
 	class := &schedulingv1.PriorityClass{ObjectMeta: metav1.ObjectMeta{Name: s.Run.Namespace}, Value: 1000}
 	s.Must(scenario.API.Create(s.Context(), class))
 	defer func() { s.Must(scenario.API.Delete(s.Context(), class)) }()
 	var node corev1.Node
-	s.Must(scenario.API.Get(s.Context(), client.ObjectKey{Name: s.pod().Spec.NodeName}, &node))
+	s.Must(scenario.API.Get(s.Context(), client.ObjectKey{Name: pod.Spec.NodeName}, &node))
 	most := node.Status.Allocatable.Cpu().DeepCopy()
 	most.Sub(resource.MustParse("300m")) // of the manager and whatever is else
 	other := &corev1.Pod{
@@ -74,7 +85,10 @@ func preempted(s *trial) {
 			}},
 		},
 	}
-	s.Must(scenario.API.Create(s.Context(), other))
+	s.Frozen(func() {
+		s.Must(scenario.API.Create(s.Context(), other))
+		s.toldToStop(pod)
+	})
 	s.Eventually("preemption", scenario.Patience, func() string {
 		s.Must(scenario.API.Get(s.Context(), client.ObjectKeyFromObject(other), other))
 		if other.Status.Phase != corev1.PodRunning {
@@ -88,11 +102,28 @@ func preempted(s *trial) {
 
 // imageGone removes the trainer's image from the node while a pod has to be made anew, and brings it back.
 func imageGone(s *trial) {
-	image := s.pod().Spec.Containers[0].Image
-	s.runs(exec.Command("ctr", "--address", "/run/simclr-cluster/containerd.sock", "--namespace", "k8s.io", "images", "rm", "--sync", image))
-	s.Must(scenario.API.Delete(s.Context(), s.pod(), client.GracePeriodSeconds(0)))
+	pod := s.pod()
+	image := pod.Spec.Containers[0].Image
+	s.Frozen(func() {
+		scenario.Command(s.T, "ctr", "--address", "/run/simclr-cluster/containerd.sock", "--namespace", "k8s.io", "images", "rm", "--sync", image)
+		s.Must(scenario.API.Delete(s.Context(), pod, client.GracePeriodSeconds(0)))
+	})
 	s.Condition(v1alpha1.ConditionProgressing, metav1.ConditionFalse, "ImagePullBackOff", scenario.Patience, image)
 	s.cluster("load", filepath.Join(scenario.Root, "build/images/simclr-trainer.tar"))
+}
+
+// toldToStop waits until a pod is being deleted or gone.
+func (s *trial) toldToStop(pod *corev1.Pod) {
+	s.Helper()
+	s.Eventually("deletion of "+pod.Name, scenario.Patience, func() string {
+		var now corev1.Pod
+		err := scenario.API.Get(s.Context(), client.ObjectKeyFromObject(pod), &now)
+		if err == nil && now.DeletionTimestamp == nil {
+			return "it is not deleted"
+		}
+		s.Must(client.IgnoreNotFound(err))
+		return ""
+	})
 }
 
 // suspendedRepeatedly changes spec.suspend faster than pods come and go.
@@ -103,18 +134,9 @@ func suspendedRepeatedly(s *trial) {
 	}
 }
 
-// runs a command.
-func (s *trial) runs(c *exec.Cmd) {
-	s.Helper()
-	if out, err := c.CombinedOutput(); err != nil {
-		s.Fatalf("%v: %v\n%s", c.Args, err, out)
-	}
-}
-
 // cluster is the command of hack/cluster.
 func (s *trial) cluster(args ...string) {
 	s.Helper()
 	bin := filepath.Join(scenario.Root, "build/k8s/bin")
-	c := exec.Command(filepath.Join(bin, "cluster"), append(args, "--bin", bin, "--kubeconfig", os.Getenv("KUBECONFIG"))...)
-	s.runs(c)
+	scenario.Command(s.T, append(append([]string{filepath.Join(bin, "cluster")}, args...), "--bin", bin, "--kubeconfig", os.Getenv("KUBECONFIG"))...)
 }

@@ -5,6 +5,7 @@ package chaos
 import (
 	"math/rand/v2"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -22,7 +23,7 @@ func TestTwentyKills(t *testing.T) {
 		t.Run("kill", func(t *testing.T) {
 			s := &trial{Scenario: scenario.Start(t, scenario.PretrainOnly)}
 			s.Trains(pretrain, 1)
-			time.Sleep(time.Duration(rand.Int64N(int64(6 * time.Second)))) // whatever it does then
+			time.Sleep(time.Duration(rand.Float64() * 0.6 * float64(s.remaining()))) // whatever it does then
 			if st := s.Stage(pretrain); st.Checkpoint != nil {
 				s.saved = st.Checkpoint.Step
 			}
@@ -32,6 +33,15 @@ func TestTwentyKills(t *testing.T) {
 			s.story(fault{}, run)
 		})
 	}
+}
+
+// remaining is how long pretraining takes from the last step on that was told.
+func (s *trial) remaining() time.Duration {
+	s.Helper()
+	p := s.Stage(pretrain).Progress
+	rate, err := strconv.ParseFloat(p.ImagesPerSecond, 64)
+	s.Must(err)
+	return time.Duration(float64(p.TotalSteps-p.Step) * float64(s.Run.Spec.BatchSize) / rate * float64(time.Second))
 }
 
 // One run, killed five times, each time after it has saved something new.

@@ -4,7 +4,6 @@ package chaos
 
 import (
 	"fmt"
-	"os/exec"
 	"strconv"
 	"testing"
 	"time"
@@ -38,9 +37,8 @@ func workersCut(s *trial) {
 		chain in { type filter hook input priority 0; ip saddr %[1]s drop; }
 		chain out { type filter hook output priority 0; ip daddr %[1]s drop; }
 	}`, peer)
-	c := exec.Command("nsenter", "--target", strconv.Itoa(pid), "--net", "bash", "-c", `nft -f - <<<"$0"`, rules)
 	begin := time.Now()
-	s.runs(c)
+	scenario.Command(s.T, "nsenter", "--target", strconv.Itoa(pid), "--net", "bash", "-c", `nft -f - <<<"$0"`, rules)
 	s.Eventually("the workers' end", noticed, func() string {
 		if left := scenario.Processes("simclr-trainer", "stage"); len(left) > 0 {
 			return fmt.Sprint(left)

@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -23,26 +21,16 @@ import (
 
 const system = "simclr-system" // the operator's namespace
 
-// command of the repository's root, which must succeed.
-func command(t *testing.T, name string, args ...string) {
-	t.Helper()
-	c := exec.Command(filepath.Join(scenario.Root, name), args...)
-	c.Dir = scenario.Root
-	if out, err := c.CombinedOutput(); err != nil {
-		t.Errorf("%s %v: %v\n%s", name, args, err, out)
-	}
-}
-
 // helm test finds the resource served and the manager leading, as a user who may read its metrics and nothing else.
 func TestHelmTest(t *testing.T) {
-	command(t, "build/tools/bin/helm", "test", "simclr-operator", "--namespace", system, "--timeout", "2m", "--logs")
+	scenario.Command(t, "build/tools/bin/helm", "test", "simclr-operator", "--namespace", system, "--timeout", "2m", "--logs")
 }
 
 // Uninstalling leaves the CRD, the runs and what the chart's README names; installing again takes them over.
 func TestUninstall(t *testing.T) {
 	s := start(t, scenario.PretrainOnly, scenario.Suspended(true))
-	t.Cleanup(func() { command(t, "hack/install.sh", "--set", "progressIntervalSeconds=1") }) // as hack/e2e.sh does
-	command(t, "build/tools/bin/helm", "uninstall", "simclr-operator", "--namespace", system, "--wait", "--timeout", "2m")
+	t.Cleanup(func() { scenario.Command(t, "hack/install.sh", "--set", "progressIntervalSeconds=1") }) // as hack/e2e.sh does
+	scenario.Command(t, "build/tools/bin/helm", "uninstall", "simclr-operator", "--namespace", system, "--wait", "--timeout", "2m")
 	want := []string{
 		"apiservices v1alpha1.training.simclr.dev", // the CRD's
 		"configmaps kube-root-ca.crt", "customresourcedefinitions simclrruns.training.simclr.dev",

@@ -5,7 +5,6 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
 	"testing"
 
@@ -13,13 +12,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/test/scenario"
 )
 
-func TestMain(m *testing.M) {
-	if err := scenario.Connect(); err != nil {
-		fmt.Fprintln(os.Stderr, "e2e:", err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(scenario.Main(m)) }
 
 // trial is a scenario with the checks of this folder.
 type trial struct{ *scenario.Scenario }

@@ -16,7 +16,7 @@ import (
 
 // A quota for one run, and two: the second says what it waits for, and runs after the first.
 func TestQuotaForOne(t *testing.T) {
-	first := start(t, steady)
+	first := start(t, scenario.PretrainOnly)
 	first.runs(1)
 	second := &trial{scenario.Start(t, inQueue, scenario.PretrainOnly)}
 	first.Frozen(func() {
@@ -42,7 +42,7 @@ func TestQuotaForOne(t *testing.T) {
 
 // A run of a higher priority stops one of a lower, which saves, waits, goes on and ends with the weights that it would have had.
 func TestPreemption(t *testing.T) {
-	low := start(t, steady)
+	low := start(t, scenario.PretrainOnly)
 	low.runs(10)
 	job, begin := low.job(), time.Now()
 	var high *trial
@@ -65,7 +65,7 @@ func TestPreemption(t *testing.T) {
 // spec.suspend frees the quota and what resumes queues again; Kueue starts nothing that the user has suspended, and the operator
 // nothing that Kueue has stopped.
 func TestSuspensionAndQueue(t *testing.T) {
-	s := start(t, steady)
+	s := start(t, scenario.PretrainOnly)
 	step := s.runs(5)
 	first := s.job()
 	s.Edit(scenario.Suspended(true))
@@ -115,7 +115,7 @@ func TestFivePreemptions(t *testing.T) {
 	if testing.Short() {
 		t.Skip("make test-kueue runs it; TestPreemption is the short form")
 	}
-	s := start(t, steady)
+	s := start(t, scenario.PretrainOnly)
 	var from int64
 	for i := range 5 {
 		step := s.runs(5)

@@ -8,7 +8,6 @@ package permissions
 import (
 	"bufio"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"os"
 	"slices"
@@ -54,13 +53,7 @@ var unseen = map[permission]string{
 	{"kueue.x-k8s.io", "workloads", "list"}:                    "Kueue's words for a run that is queued; test/kueue has it",
 }
 
-func TestMain(m *testing.M) {
-	if err := scenario.Connect(); err != nil {
-		fmt.Fprintln(os.Stderr, "permissions:", err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { os.Exit(scenario.Main(m)) }
 
 func TestNothingIsDeniedAndNothingUnusedGranted(t *testing.T) {
 	used, denied := asked(t)

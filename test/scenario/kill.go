@@ -2,6 +2,7 @@ package scenario
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -25,13 +26,15 @@ func (s *Scenario) Kill(pid int) {
 	s.Must(syscall.Kill(pid, syscall.SIGKILL))
 }
 
-// Frozen stops the trainer's process while f runs, however fast the machine trains.
+// Frozen stops the trainer's process while f runs, so that it does not end before, however fast the machine trains; f may end it.
 func (s *Scenario) Frozen(f func()) {
 	s.Helper()
 	pid := s.TrainerPID()
 	s.Must(syscall.Kill(pid, syscall.SIGSTOP))
 	f()
-	s.Must(syscall.Kill(pid, syscall.SIGCONT))
+	if err := syscall.Kill(pid, syscall.SIGCONT); !errors.Is(err, syscall.ESRCH) {
+		s.Must(err)
+	}
 }
 
 // TrainerPID is the process of the run's trainer on the node.
