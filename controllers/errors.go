@@ -82,7 +82,7 @@ func blocking(err error) *blockedError {
 	case errors.As(err, &blocked):
 		return blocked
 	case apierrors.IsInvalid(err), apierrors.IsForbidden(err):
-		return &blockedError{reasonObjectRefused, "the API server refuses an object of the run: " + err.Error(), metav1.ConditionTrue}
+		return &blockedError{reasonObjectRefused, advised(reasonObjectRefused, "the API server refuses an object of the run: "+err.Error()), metav1.ConditionTrue}
 	}
 	return nil
 }

@@ -131,7 +131,7 @@ func (r *Reconciler) explainWait(ctx context.Context, s *scope, st *v1alpha1.Sta
 }
 
 func (s *scope) explainWaiting(st *v1alpha1.StageStatus, why *waiting) {
-	message := fmt.Sprintf("stage %s: %s", st.Name, why.message)
+	message := fmt.Sprintf("stage %s: %s", st.Name, advised(why.reason, why.message))
 	s.set(v1alpha1.ConditionProgressing, metav1.ConditionFalse, why.reason, message)
 	if why.stalled {
 		s.set(v1alpha1.ConditionStalled, metav1.ConditionTrue, why.reason, message)
@@ -154,7 +154,7 @@ func (r *Reconciler) waitingFor(ctx context.Context, s *scope, a *attempt, pod *
 		if avoid := a.ledger().avoid; why.unfit && len(avoid) > 0 {
 			why.message += "; not used after a device failed there (exit 12): " + strings.Join(avoid, ", ")
 		}
-		return why, nil
+		return why, r.claimsWaiting(ctx, s, why)
 	}
 	ready := podCondition(pod, corev1.PodReadyToStartContainers)
 	if pod.Spec.NodeName == "" || s.now.Sub(pod.CreationTimestamp.Time) < quietTime ||

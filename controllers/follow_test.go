@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -122,6 +123,36 @@ func TestWhatEventsTell(t *testing.T) {
 				t.Errorf("condition %+v, want %s", c, tc.want)
 			}
 		})
+	}
+}
+
+// The scheduler says that a claim is not bound, the claim's events why. The pod is as the cache has it.
+func TestWhyAClaimIsNotBound(t *testing.T) {
+	r, api, request := newTestReconciler(t, interceptor.Funcs{})
+	reconcileRun(t, r, request, 1)
+	job := wrap.MakeJob("pretrain", nil).Obj()
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "ns", Name: "run-pretrain-1"}, job); err != nil {
+		t.Fatal(err)
+	}
+	w := wrap.MakePod(job, "pod", "").Condition(corev1.PodScheduled, corev1.ConditionFalse, "Unschedulable",
+		"0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found")
+	var claim corev1.PersistentVolumeClaim
+	if err := api.Get(t.Context(), client.ObjectKey{Namespace: "ns", Name: ClaimName("run")}, &claim); err != nil {
+		t.Fatal(err)
+	}
+	claim.UID = "claim"
+	event := &corev1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: "ns", Name: "e"}, Reason: "ProvisioningFailed",
+		Message: `storageclass "nothing" not found`, LastTimestamp: metav1.NewTime(r.Clock.Now())}
+	event.InvolvedObject.UID = claim.UID
+	if err := errors.Join(api.Update(t.Context(), &claim), api.Create(t.Context(), w.Obj()), api.Create(t.Context(), event)); err != nil {
+		t.Fatal(err)
+	}
+	reconcileRun(t, r, request, 1)
+	c := condition(t, api, request, v1alpha1.ConditionProgressing)
+	for _, word := range []string{"unbound", ClaimName("run"), `"nothing" not found`, "output.claim.storageClassName"} {
+		if c.Reason != reasonUnschedulable || !strings.Contains(c.Message, word) {
+			t.Errorf("condition %+v, want the word %q", c, word)
+		}
 	}
 }
 

@@ -188,7 +188,7 @@ func (r *Reconciler) start(ctx context.Context, s *scope, st *v1alpha1.StageStat
 	case apierrors.IsInvalid(err):
 		return blockf(reasonInvalidTemplate, "the API server refuses the %s: suspend the run and correct spec.template or spec.accelerator: %v", fresh.kind(), err)
 	case apierrors.IsForbidden(err):
-		return blockf(reasonPodCreationFailed, "the API server refuses the %s: %v", fresh.kind(), err)
+		return blockf(reasonPodCreationFailed, "the API server refuses the %s: %s", fresh.kind(), advised(reasonPodCreationFailed, err.Error()))
 	default:
 		return err
 	}

@@ -3,6 +3,7 @@ package controllers
 import (
 	"context"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -138,4 +139,41 @@ func (r *Reconciler) applyClaim(ctx context.Context, s *scope, name string, spec
 		apply = apply.WithOwnerReferences(ownerReference(s.run))
 	}
 	return r.Apply(ctx, apply, client.FieldOwner(FieldManager), client.ForceOwnership)
+}
+
+// claimEvents say why a claim is not bound: of the volume controller, and of a provisioner outside of Kubernetes.
+var claimEvents = []eventReason{
+	{"ProvisioningFailed", reasonUnschedulable},
+	{"FailedBinding", reasonUnschedulable},
+	{"VolumeMismatch", reasonUnschedulable},
+	{"ExternalProvisioning", reasonUnschedulable},
+}
+
+// claimsWaiting adds to the scheduler's words why a claim of the run is not bound, which only its events tell.
+func (r *Reconciler) claimsWaiting(ctx context.Context, s *scope, why *waiting) error {
+	if !why.unfit || !strings.Contains(why.message, "unbound immediate PersistentVolumeClaim") {
+		return nil
+	}
+	names := []string{s.run.Status.OutputClaim, claimOf(s.config.Spec.Dataset.URI)}
+	if e := s.config.Spec.Evaluation; e != nil {
+		names = append(names, claimOf(e.Dataset.URI))
+	}
+	for _, name := range names {
+		if name == "" {
+			continue
+		}
+		claim, err := r.claim(ctx, s, name)
+		if err != nil {
+			return err
+		}
+		if claim == nil || claim.Status.Phase == corev1.ClaimBound {
+			continue
+		}
+		_, text, err := r.lastEvent(ctx, s, claim.UID, claimEvents...)
+		if err != nil {
+			return err
+		}
+		why.message += "; PersistentVolumeClaim " + claim.Name + ": " + orElse(text, "not bound, and no event says why")
+	}
+	return nil
 }

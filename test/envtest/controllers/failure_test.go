@@ -56,6 +56,25 @@ func TestRestartsAreChargedUntilNoneIsLeft(t *testing.T) {
 	}
 }
 
+// The kernel's kill says which field to raise, each time, and at the end how often it was tried.
+func TestOutOfMemoryUntilNoRestartIsLeft(t *testing.T) {
+	c := newCluster(t)
+	run := c.create(wrap.MakeRun(c.namespace, "hungry").MaxRestarts(2))
+	for attempt := int32(1); attempt <= 3; attempt++ {
+		job := c.job(run, "pretrain", attempt)
+		c.pod(job, func(w *wrap.PodWrapper) {
+			w.Exited(137, "")
+			w.Status.ContainerStatuses[0].State.Terminated.Reason = "OOMKilled"
+		})
+		c.ends(job, batchv1.JobFailed)
+		if attempt < 3 {
+			c.condition(run, v1alpha1.ConditionProgressing, metav1.ConditionTrue, "BackingOff")
+			c.pass(run, controllersBackoff)
+		}
+	}
+	c.condition(run, v1alpha1.ConditionFailed, metav1.ConditionTrue, "RestartsExhausted", "maxRestarts of 2", "OOMKilled", "raise template.resources.limits.memory", "lower batchSize")
+}
+
 func TestDisruptionIsNotChargedAndReplacedAtOnce(t *testing.T) {
 	c := newCluster(t)
 	run := c.create(wrap.MakeRun(c.namespace, "moved").MaxRestarts(0))
