@@ -28,7 +28,7 @@ import (
 
 const system, watched, other = "simclr-system", "watched", "other"
 
-// TestWatchedNamespaces runs the manager as the chart does with namespaces: set, as a user that has what the
+// TestWatchedNamespaces runs the manager as the chart does with watchNamespaces, as a user that has what the
 // chart then grants: the role of config/rbac in those namespaces, and leases in its own.
 func TestWatchedNamespaces(t *testing.T) {
 	api, config := apiServer(t)
