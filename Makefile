@@ -75,6 +75,10 @@ verify-generated:
 verify-chart: helm
 	@go run ./hack/chart $(TOOLS_BIN)/helm
 
+.PHONY: pjrt
+pjrt: ## Fetch XLA's CPU backend, which the tests of trainer/engine/xla run on (60 MB, once).
+	@hack/tools/pjrt.sh $(CURDIR)/build/pjrt
+
 .PHONY: envtest-binaries
 envtest-binaries: ## Build etcd and kube-apiserver for the API-server tests.
 	@hack/cluster/build.sh $(K8S_BIN) etcd kube-apiserver
@@ -139,7 +143,7 @@ demo-down: cluster-down ## Remove the local cluster and every trace of it; with 
 test: test-unit test-e2e ## Run all tests but the slow ones: test-unit, then test-e2e.
 
 .PHONY: test-unit
-test-unit: deps envtest-binaries prometheus ## Run the unit and API-server tests (root: some mount a tmpfs).
+test-unit: deps envtest-binaries prometheus pjrt ## Run the unit and API-server tests (root: some mount a tmpfs).
 	go test -timeout 20m ./...
 
 .PHONY: test-e2e

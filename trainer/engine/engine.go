@@ -6,6 +6,8 @@ package engine
 
 import (
 	"fmt"
+	"math"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 )
@@ -51,6 +53,10 @@ type Segment struct {
 	Fetches gorgonia.Nodes
 	// Updates: at the segment's end every variable takes the value of its Next.
 	Updates bool
+	// Guard is one of the fetches, of shape (1): where it is no finite number, variables stay as they are. nil: no guard.
+	Guard *gorgonia.Node
+	// Images are the feeds whose first axis are the images of a batch: devices of one program share them.
+	Images gorgonia.Nodes
 }
 
 // Precision is what a program's activations are kept in, and the least that its convolutions multiply. Parameters,
@@ -93,6 +99,15 @@ type Executable interface {
 	// Set copies a value into a variable.
 	Set(variable string, v Tensor) error
 	Close() error
+}
+
+// Passes says whether a segment's guard, if it has one, lets variables take their Nexts.
+func (s Segment) Passes(fetched []Tensor) bool {
+	if s.Guard == nil {
+		return true
+	}
+	v := float64(fetched[slices.Index(s.Fetches, s.Guard)].Data[0])
+	return !math.IsNaN(v) && !math.IsInf(v, 0)
 }
 
 // CheckFeeds is an error where feeds do not fit a segment's input nodes.

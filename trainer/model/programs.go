@@ -55,32 +55,39 @@ func contrastive(c Config, images int, o optimizer.Config, part bool) (*Program,
 		batch, mean = n.statisticsOutside()
 	}
 	p := &Program{Program: engine.Program{Graph: n.g, Precision: c.Precision}, Parameters: n.params, Statistics: n.stats}
-	update, err := n.update(p, n.params, o)
+	update, err := n.updateBy(p, n.params, o)
 	if err != nil {
 		return nil, err
 	}
 	update.Feeds = append(update.Feeds, mean...)
 	p.Segments = []engine.Segment{
-		{Name: "forward", Feeds: gorgonia.Nodes{views}, Fetches: append(gorgonia.Nodes{z}, batch...)},
-		{Name: "backward", Feeds: gorgonia.Nodes{dz}, Fetches: grads},
+		{Name: "forward", Feeds: gorgonia.Nodes{views}, Images: gorgonia.Nodes{views}, Fetches: append(gorgonia.Nodes{z}, batch...)},
+		{Name: "backward", Feeds: gorgonia.Nodes{dz}, Images: gorgonia.Nodes{dz}, Fetches: grads},
 		update,
 	}
 	return p, n.err
 }
 
-// update is the segment that takes the reduced gradients of the trained parameters and steps.
-func (n *network) update(p *Program, trained []Parameter, o optimizer.Config) (engine.Segment, error) {
+// updateBy is the segment that takes the reduced gradients of the trained parameters and steps.
+func (n *network) updateBy(p *Program, trained []Parameter, o optimizer.Config) (engine.Segment, error) {
+	var grads gorgonia.Nodes
+	for _, t := range trained {
+		grads = append(grads, n.input("gradient:"+t.Name, t.Shape...))
+	}
+	lr, err := n.update(p, trained, grads, o)
+	return engine.Segment{Name: "update", Feeds: append(gorgonia.Nodes{lr}, grads...), Updates: true}, err
+}
+
+// update adds the step of the trained parameters by their gradients, and gives the learning rate's input.
+func (n *network) update(p *Program, trained []Parameter, grads gorgonia.Nodes, o optimizer.Config) (*gorgonia.Node, error) {
 	lr := n.input("learning rate", 1)
-	feeds := gorgonia.Nodes{lr}
 	ps := make([]optimizer.Parameter, len(trained))
 	for i, t := range trained {
-		g := n.input("gradient:"+t.Name, t.Shape...)
-		feeds = append(feeds, g)
-		ps[i] = optimizer.Parameter{Name: t.Name, Role: t.Role, Node: t.node, Grad: g}
+		ps[i] = optimizer.Parameter{Name: t.Name, Role: t.Role, Node: t.node, Grad: grads[i]}
 	}
 	vars, err := o.Update(n.g, ps, lr)
 	p.Variables = append(append(p.Variables, vars...), n.running()...)
-	return engine.Segment{Name: "update", Feeds: feeds, Updates: true}, err
+	return lr, err
 }
 
 // statisticsOutside lets the running statistics follow batch statistics that are fed, not those of the last
@@ -120,7 +127,7 @@ func NTXent(rows, dimension int, temperature float64) (engine.Program, error) {
 		return engine.Program{}, fmt.Errorf("differentiating NT-Xent: %w", err)
 	}
 	return engine.Program{Graph: n.g, Segments: []engine.Segment{{
-		Name: "ntxent", Feeds: gorgonia.Nodes{z, dloss}, Fetches: gorgonia.Nodes{loss, accuracy, grads[0]},
+		Name: "ntxent", Feeds: gorgonia.Nodes{z, dloss}, Images: gorgonia.Nodes{z}, Fetches: gorgonia.Nodes{loss, accuracy, grads[0]},
 	}}}, nil
 }
 
@@ -162,9 +169,9 @@ func Supervised(c Config, images, classes int, frozen bool, o optimizer.Config) 
 	if err != nil {
 		return nil, fmt.Errorf("differentiating the classifier: %w", err)
 	}
-	update, err := n.update(&p.Program, p.Trained, o)
+	update, err := n.updateBy(&p.Program, p.Trained, o)
 	p.Segments = []engine.Segment{
-		{Name: "loss and gradients", Feeds: gorgonia.Nodes{x, labels, dloss}, Fetches: append(gorgonia.Nodes{loss, logits}, grads...)},
+		{Name: "loss and gradients", Feeds: gorgonia.Nodes{x, labels, dloss}, Images: gorgonia.Nodes{x, labels}, Fetches: append(gorgonia.Nodes{loss, logits}, grads...)},
 		update,
 	}
 	return p, err
@@ -191,7 +198,7 @@ func Inference(c Config, images, classes int) (*Program, error) {
 		p.Variables = append(p.Variables, engine.Variable{Name: q.Name, Node: q.node})
 	}
 	p.Variables = append(p.Variables, n.running()...)
-	p.Segments = []engine.Segment{{Name: "inference", Feeds: gorgonia.Nodes{x}, Fetches: fetches}}
+	p.Segments = []engine.Segment{{Name: "inference", Feeds: gorgonia.Nodes{x}, Images: gorgonia.Nodes{x}, Fetches: fetches}}
 	return p, n.err
 }
 

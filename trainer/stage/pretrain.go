@@ -11,14 +11,10 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/export"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
-	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
 	"github.com/simclr-operator/simclr-operator/trainer/pretrain"
 	"github.com/simclr-operator/simclr-operator/trainer/report"
 	"github.com/simclr-operator/simclr-operator/trainer/weights"
 )
-
-// pretrainMomentum of both optimizers (google-research/simclr run.py).
-const pretrainMomentum = 0.9
 
 // pretrain trains the encoder, exports it and classifies by its features.
 func (r *runner) pretrain(ctx context.Context) (*v1alpha1.Results, error) {
@@ -39,11 +35,7 @@ func (r *runner) pretrain(ctx context.Context) (*v1alpha1.Results, error) {
 // train gives the trained weights and the last loss. The training step's memory is free when it returns,
 // before what comes next takes its own.
 func (r *runner) train(ctx context.Context) (w trained, loss float64, err error) {
-	p := r.spec.Pretraining
-	s, err := pretrain.NewStepper(r.engine, pretrain.Config{
-		Model: r.model, Images: r.stage.Share(), MicroBatch: r.stage.MicroBatch, Statistics: p.BatchNormStatistics, Temperature: p.Temperature.MustFloat(), Seed: *p.Seed,
-		Optimizer: optimizer.Config{Kind: p.Optimizer, Momentum: pretrainMomentum, WeightDecay: p.WeightDecay.MustFloat()},
-	}, r.workers)
+	s, err := pretrain.NewStepper(r.engine, pretrain.FromSpec(r.spec, r.stage.Share(), r.stage.MicroBatch), r.workers)
 	if err != nil {
 		return w, 0, r.fitting(err)
 	}

@@ -214,8 +214,12 @@ func (l *lowering) plan() error {
 	return l.allocateScratch()
 }
 
-// overwrite lets a variable's next value take the place of the one that only its own step still reads.
+// overwrite lets a variable's next value take the place of the one that only its own step still reads, unless a guard can
+// keep that one.
 func (l *lowering) overwrite(s step, at int) {
+	if slices.ContainsFunc(l.x.p.Segments, func(s engine.Segment) bool { return s.Guard != nil }) {
+		return
+	}
 	y := s.out[0]
 	i := slices.IndexFunc(l.x.swaps, func(v variable) bool { return v.next == y })
 	if i < 0 || y.buf != nil {

@@ -111,7 +111,7 @@ func (x *executable) Run(segment int, feeds ...engine.Tensor) ([]engine.Tensor, 
 	for i, v := range x.fetches[segment] {
 		out[i] = engine.Tensor{Shape: v.shape, Data: v.floats()}
 	}
-	if s.Updates {
+	if s.Updates && s.Passes(out) {
 		for _, v := range x.swaps {
 			v.now.buf, v.next.buf = v.next.buf, v.now.buf
 		}

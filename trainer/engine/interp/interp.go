@@ -94,11 +94,15 @@ func (e *Executable) Run(segment int, feeds ...engine.Tensor) ([]engine.Tensor, 
 	if err != nil {
 		return nil, err
 	}
+	return narrowed(out), nil
+}
+
+func narrowed(out []Array) []engine.Tensor {
 	ts := make([]engine.Tensor, len(out))
 	for i, a := range out {
 		ts[i] = narrow(a)
 	}
-	return ts, nil
+	return ts
 }
 
 // Run64 is Run without rounding to float32 anywhere.
@@ -117,7 +121,7 @@ func (e *Executable) Run64(segment int, feeds ...Array) ([]Array, error) {
 	for i, n := range s.Fetches {
 		out[i] = e.at(n)
 	}
-	if s.Updates {
+	if s.Updates && s.Passes(narrowed(out)) {
 		next := map[*gorgonia.Node]Array{}
 		for _, v := range e.p.Variables {
 			if v.Next != nil {

@@ -1,0 +1,99 @@
+package emit
+
+import (
+	"github.com/gomlx/go-xla/stablehlo"
+
+	"github.com/simclr-operator/simclr-operator/trainer/op"
+)
+
+// Statistics and everything that is computed with them are exact, whatever activations are kept in.
+
+// along gives each channel of a shape its value of v (C).
+func along(v value, shape []int) value { return spread(v, shape, 1) }
+
+// overChannels sums all values of a channel.
+func (e *emission) overChannels(v value) value {
+	if len(dims(v)) == 2 {
+		return e.sum(v, 0)
+	}
+	return e.sum(v, 0, 2, 3)
+}
+
+// perChannel is how many values a channel has.
+func perChannel(v value) float64 {
+	n := dims(v)[0]
+	for _, d := range dims(v)[2:] {
+		n *= d
+	}
+	return float64(n)
+}
+
+// row of statistics (2, C): (C).
+func row(v value, i int) value { return reshape(part(v, 0, i, i+1, 1), dims(v)[1]) }
+
+func pair(a, b value) value {
+	c := dims(a)[0]
+	return concatenate(0, reshape(a, 1, c), reshape(b, 1, c))
+}
+
+// rstd is the reciprocal standard deviation (C).
+func (e *emission) rstd(statistics value, epsilon float64) value {
+	variance := row(e.wide(statistics), 1)
+	return must(stablehlo.Rsqrt(add(variance, e.full(epsilon, variance))))
+}
+
+// centred is x − mean.
+func (e *emission) centred(x, statistics value) value {
+	return sub(e.wide(x), along(row(e.wide(statistics), 0), dims(x)))
+}
+
+func batchStatistics(e *emission, _ op.BatchStatistics, in []value, _ []int) value {
+	x := e.wide(in[0])
+	mean := e.scale(e.overChannels(x), 1/perChannel(x))
+	d := sub(x, along(mean, dims(x)))
+	return pair(mean, e.scale(e.overChannels(mul(d, d)), 1/perChannel(x)))
+}
+
+func batchStatisticsGrad(e *emission, _ op.BatchStatisticsGrad, in []value, _ []int) value {
+	x, d := in[0], e.scale(e.wide(in[2]), 1/perChannel(in[0]))
+	return add(along(row(d, 0), dims(x)), mul(along(e.scale(row(d, 1), 2), dims(x)), e.centred(x, in[1])))
+}
+
+func normalize(e *emission, o op.Normalize, in []value, out []int) value {
+	gain := mul(e.rstd(in[1], o.Epsilon), e.wide(in[2]))
+	return add(mul(e.centred(in[0], in[1]), along(gain, out)), along(e.wide(in[3]), out))
+}
+
+func normalizeGradInput(e *emission, o op.NormalizeGradInput, in []value, out []int) value {
+	return mul(e.wide(in[0]), along(mul(e.rstd(in[1], o.Epsilon), e.wide(in[2])), out))
+}
+
+// sums of dy, and of dy·(x − mean). The derivatives by the statistics, γ and β are made of them; the compiler finds
+// those that are the same.
+func (e *emission) sums(dy, x, statistics value) (s1, s2 value) {
+	dy = e.wide(dy)
+	return e.overChannels(dy), e.overChannels(mul(dy, e.centred(x, statistics)))
+}
+
+func normalizeGradStatistics(e *emission, o op.NormalizeGradStatistics, in []value, _ []int) value {
+	s1, s2 := e.sums(in[0], in[1], in[2])
+	r := e.rstd(in[2], o.Epsilon)
+	gain := mul(e.wide(in[3]), r)
+	return pair(e.scale(mul(s1, gain), -1), e.scale(mul(s2, mul(gain, mul(r, r))), -0.5))
+}
+
+func normalizeGradGamma(e *emission, o op.NormalizeGradGamma, in []value, _ []int) value {
+	_, s2 := e.sums(in[0], in[1], in[2])
+	return mul(s2, e.rstd(in[2], o.Epsilon))
+}
+
+func normalizeGradBeta(e *emission, _ op.NormalizeGradBeta, in []value, _ []int) value {
+	return e.overChannels(e.wide(in[0]))
+}
+
+func runningStatistics(e *emission, o op.RunningStatistics, in []value, _ []int) value {
+	batch := e.wide(in[1])
+	unbiased := float64(o.Count) / float64(max(o.Count-1, 1)) // of one value the variance is 0
+	batch = pair(row(batch, 0), e.scale(row(batch, 1), unbiased))
+	return add(e.scale(e.wide(in[0]), 1-o.Momentum), e.scale(batch, o.Momentum))
+}

@@ -1,0 +1,59 @@
+package emit
+
+import (
+	"github.com/gomlx/go-xla/stablehlo"
+	"github.com/gomlx/go-xla/types"
+
+	"github.com/simclr-operator/simclr-operator/trainer/op"
+)
+
+func dense(e *emission, _ op.Dense, in []value, _ []int) value {
+	return product(e.wide(in[0]), 1, e.wide(in[1]), 1)
+}
+
+func denseGradInput(e *emission, _ op.DenseGradInput, in []value, _ []int) value {
+	return product(e.wide(in[1]), 1, e.wide(in[0]), 0)
+}
+
+func denseGradWeight(e *emission, _ op.DenseGradWeight, in []value, _ []int) value {
+	return product(e.wide(in[1]), 0, e.wide(in[0]), 0)
+}
+
+func addBias(e *emission, _ op.AddBias, in []value, out []int) value {
+	return add(e.wide(in[0]), spread(e.wide(in[1]), out, 1))
+}
+
+func biasGrad(e *emission, _ op.BiasGrad, in []value, _ []int) value { return e.sum(e.wide(in[0]), 0) }
+
+func relu(e *emission, _ op.ReLU, in []value, _ []int) value {
+	return must(stablehlo.Maximum(in[0], e.full(0, in[0])))
+}
+
+func reluGrad(e *emission, _ op.ReLUGrad, in []value, _ []int) value {
+	y, dy := in[0], in[1]
+	return choose(where(y, types.CompareGT, e.full(0, y), types.CompareFloat), dy, e.full(0, dy))
+}
+
+// softplus is max(x, 0) + log(1 + e^−|x|), which does not overflow.
+func softplus(e *emission, _ op.Softplus, in []value, _ []int) value {
+	x := e.wide(in[0])
+	small := exp(e.scale(must(stablehlo.Abs(x)), -1))
+	return add(must(stablehlo.Maximum(x, e.full(0, x))), must(stablehlo.LogPlusOne(small)))
+}
+
+func softplusGrad(e *emission, _ op.SoftplusGrad, in []value, _ []int) value {
+	return mul(logistic(e.wide(in[0])), e.wide(in[1]))
+}
+
+// sum of two values, of the more exact of their types.
+func sum(e *emission, _ op.Add, in []value, _ []int) value { return e.plus(in[0], in[1]) }
+
+func (e *emission) plus(a, b value) value {
+	if a.Shape().DType != b.Shape().DType {
+		a, b = e.wide(a), e.wide(b)
+	}
+	return add(a, b)
+}
+
+// sumOverWorkers is of one worker: several are no one program, or one whose devices see all images.
+func sumOverWorkers(_ *emission, _ op.SumOverWorkers, in []value, _ []int) value { return in[0] }

@@ -1,0 +1,117 @@
+package emit
+
+import (
+	"errors"
+
+	"github.com/gomlx/go-xla/stablehlo"
+	"github.com/gomlx/go-xla/types/shapes"
+	"github.com/gomlx/go-xla/types/shardy"
+	"gorgonia.org/gorgonia"
+
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/op"
+)
+
+// inputs are the variables that the segment reads, what earlier ones left, and its feeds, in this order. The outputs are
+// what becomes of variables, the fetches, and what later segments read; so a variable's memory becomes its next value's.
+func (e *emission) inputs(out *Program, l *layout, kept map[*gorgonia.Node]Port) {
+	section := l.segments[e.segment]
+	alias := map[*gorgonia.Node]int{}
+	for i, v := range nexts(e.p, e.segment) {
+		alias[v.Node] = i
+	}
+	names := map[*gorgonia.Node]string{}
+	for _, v := range e.p.Variables {
+		names[v.Node] = v.Name
+	}
+	for _, n := range section.variables {
+		at, becomes := alias[n]
+		if !becomes {
+			at = -1
+		}
+		e.input(out, Port{Kind: Variable, Name: names[n], Node: n, Shape: n.Shape(), Type: e.exact, Alias: at})
+	}
+	for _, n := range section.kept {
+		port := kept[n]
+		port.Alias = -1
+		e.input(out, port)
+	}
+	for _, n := range e.p.Segments[e.segment].Feeds {
+		port := Port{Kind: Feed, Name: n.Name(), Node: n, Shape: n.Shape(), Type: e.exact, Alias: -1}
+		port.Shared = e.shared(port.Shape, l.images[n])
+		kept[n] = port
+		e.input(out, port)
+	}
+}
+
+func (e *emission) input(out *Program, p Port) {
+	attributes := map[string]any{}
+	if p.Alias >= 0 {
+		attributes["tf.aliasing_output"] = int32(p.Alias)
+	}
+	e.values[p.Node] = must(e.fn.InputWithShardingAndAttributes(shapes.Make(p.Type, p.Shape...), e.sharding(p), attributes))
+	out.Inputs = append(out.Inputs, p)
+}
+
+func (e *emission) outputs(out *Program, l *layout, kept map[*gorgonia.Node]Port) error {
+	var results []value
+	var shardings []*shardy.ShardingSpec
+	give := func(p Port, v value) {
+		p.Alias, p.Type = -1, v.Shape().DType
+		results, out.Outputs = append(results, v), append(out.Outputs, p)
+		if e.mesh != nil {
+			shardings = append(shardings, e.sharding(p))
+		}
+	}
+	s := e.p.Segments[e.segment]
+	for _, v := range nexts(e.p, e.segment) {
+		give(Port{Kind: Variable, Name: v.Name, Node: v.Node, Shape: v.Node.Shape()}, e.guarded(s, v))
+	}
+	for _, n := range s.Fetches {
+		give(Port{Kind: Fetch, Node: n, Shape: n.Shape()}, e.wide(e.values[n]))
+	}
+	for _, n := range l.segments[e.segment].leaves {
+		p := Port{Kind: Kept, Node: n, Shape: n.Shape(), Shared: e.shared(n.Shape(), l.images[n])}
+		give(p, e.values[n])
+		kept[n] = out.Outputs[len(out.Outputs)-1]
+	}
+	if len(results) == 0 {
+		return errors.New("nothing is fetched, kept or updated")
+	}
+	return e.fn.ReturnWithShardingAndAttributes(results, shardings, nil)
+}
+
+// guarded is a variable's next value, where the segment has a guard only if that is finite.
+func (e *emission) guarded(s engine.Segment, v engine.Variable) value {
+	next := e.wide(e.values[v.Next])
+	if s.Guard == nil {
+		return next
+	}
+	finite := reshape(must(stablehlo.IsFinite(e.wide(e.values[s.Guard]))))
+	return choose(spread(finite, dims(next)), next, e.values[v.Node])
+}
+
+// node writes one node of the graph.
+func (e *emission) node(n *gorgonia.Node) error {
+	operands := engine.Operands(e.p.Graph, n)
+	in := make([]value, len(operands))
+	for i, d := range operands {
+		in[i] = e.values[d]
+	}
+	if op.IsSum(n) {
+		e.values[n] = e.plus(in[0], in[1])
+		return nil
+	}
+	o, _ := op.Of(n)
+	f, err := emitterOf(o)
+	if err != nil {
+		return err
+	}
+	v := f.write(e, o, in, n.Shape())
+	kept := e.exact
+	if f.activation && len(n.Shape()) == 4 {
+		kept = e.activation
+	}
+	e.values[n] = to(v, kept)
+	return nil
+}

@@ -1,0 +1,74 @@
+package emit
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/simclr-operator/simclr-operator/trainer/op"
+)
+
+// emitter writes an operator's result, of a shape, from its operands; their types may be any, and so may the result's.
+type emitter struct {
+	write func(e *emission, o op.Operator, in []value, out []int) value
+	// rows: the result's first axis are images, which devices share.
+	rows bool
+	// activation: a result of four axes is kept in the program's precision; all others are exact.
+	activation bool
+}
+
+type formula[T op.Operator] func(e *emission, o T, in []value, out []int) value
+
+// registered is one line of the registry.
+type registered struct {
+	of reflect.Type
+	emitter
+}
+
+func line[T op.Operator](f formula[T], rows, activation bool) registered {
+	return registered{reflect.TypeFor[T](), emitter{
+		func(e *emission, o op.Operator, in []value, out []int) value { return f(e, o.(T), in, out) }, rows, activation}}
+}
+
+// activations are what a network's layers give and their gradients.
+func activations[T op.Operator](f formula[T]) registered { return line(f, true, true) }
+
+// rows are values for each image that are exact.
+func rows[T op.Operator](f formula[T]) registered { return line(f, true, false) }
+
+// whole are values of a whole batch: parameters, their gradients, statistics, losses.
+func whole[T op.Operator](f formula[T]) registered { return line(f, false, false) }
+
+// registry has every operator of trainer/op.
+var registry = table(
+	activations(conv2D), activations(conv2DGradInput), whole(conv2DGradWeight),
+	whole(batchStatistics), activations(batchStatisticsGrad), activations(normalize), activations(normalizeGradInput),
+	whole(normalizeGradStatistics), whole(normalizeGradGamma), whole(normalizeGradBeta), whole(runningStatistics),
+	rows(dense), rows(denseGradInput), whole(denseGradWeight), rows(addBias), whole(biasGrad),
+	activations(relu), activations(reluGrad), activations(softplus), activations(softplusGrad), activations(sum),
+	rows(globalAveragePool), activations(globalAveragePoolGrad),
+	activations(maxPool), activations(maxPoolGrad), activations(averagePool), activations(averagePoolGrad),
+	rows(sumStreams), rows(repeatStreams), rows(streamSoftmax), rows(streamSoftmaxGrad),
+	activations(mixStreams), activations(mixStreamsGradInput), rows(mixStreamsGradWeight),
+	whole(ntxent), rows(ntxentGrad), whole(contrastiveAccuracy), whole(softmaxCrossEntropy), rows(softmaxCrossEntropyGrad),
+	whole(larsVelocity), whole(applyVelocity), whole(nesterovVelocity), whole(nesterovUpdate), whole(sgdUpdate),
+	whole(sumOverWorkers),
+)
+
+func table(lines ...registered) map[reflect.Type]emitter {
+	t := map[reflect.Type]emitter{}
+	for _, l := range lines {
+		t[l.of] = l.emitter
+	}
+	return t
+}
+
+func emitterOf(o op.Operator) (emitter, error) {
+	e, ok := registry[reflect.TypeOf(o)]
+	if !ok {
+		return e, fmt.Errorf("no emitter for %T", o)
+	}
+	if n := op.OverWorkers(o); n > 1 {
+		return e, fmt.Errorf("%T is over %d workers, which are no one program: set pretraining.batchNormStatistics to Worker", o, n)
+	}
+	return e, nil
+}

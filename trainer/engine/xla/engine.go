@@ -1,0 +1,116 @@
+// Package xla executes graphs with XLA: on whatever a PJRT plugin drives, which is NVIDIA GPUs and TPUs.
+//
+// A segment is one XLA program (package emit). Variables, feeds and what a later segment reads stay on the devices; a
+// variable's memory becomes its next value's. All devices that an engine has are one program: they share a batch's images,
+// and batch norm and NT-Xent see the images of all.
+package xla
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/gomlx/go-xla/pjrt"
+
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/emit"
+)
+
+// Engine runs programs on the devices of one client.
+type Engine struct {
+	client  *pjrt.Client
+	options Options
+	info    Info
+}
+
+// Options of an engine.
+type Options struct {
+	// Plugin is the file of the PJRT plugin.
+	Plugin string
+	// Devices that are used, the first of those that are there; 0: all.
+	Devices int
+	// Float64 computes in double precision, for tests that compare executors.
+	Float64 bool
+	// Client are options of the plugin's own.
+	Client map[string]any
+}
+
+// Info says what an engine runs on.
+type Info struct {
+	Platform string `json:"platform"` // such as cuda or tpu
+	Version  string `json:"version"`  // of the plugin's compiler and runtime
+	API      string `json:"api"`      // of PJRT's C interface
+	Devices  int    `json:"devices"`  // that are there
+}
+
+// New loads a plugin and takes its devices. Errors are a *PluginError where the plugin cannot serve, a *DeviceError where the
+// devices cannot.
+func New(o Options) (*Engine, error) {
+	path, err := filepath.Abs(o.Plugin)
+	if err != nil {
+		return nil, &PluginError{o.Plugin, err}
+	}
+	plugin, err := load(path)
+	if err != nil {
+		return nil, err
+	}
+	client, err := plugin.NewClient(o.Client)
+	if err != nil {
+		return nil, &DeviceError{Plugin: path, Err: firstLine(err)}
+	}
+	major, minor := plugin.Version()
+	e := &Engine{client, o, Info{client.Platform(), client.PlatformVersion(), fmt.Sprintf("%d.%d", major, minor), client.NumDevices()}}
+	if e.options.Devices == 0 {
+		e.options.Devices = e.info.Devices
+	}
+	if have := e.info.Devices; have == 0 || e.options.Devices > have {
+		_ = client.Destroy()
+		return nil, &DeviceError{Plugin: path, Err: fmt.Errorf("%d devices are there, %d are wanted", have, max(o.Devices, 1))}
+	}
+	return e, nil
+}
+
+// Name is "xla".
+func (e *Engine) Name() string { return "xla" }
+
+// Info of the engine.
+func (e *Engine) Info() Info { return e.info }
+
+// Devices that share a batch.
+func (e *Engine) Devices() int { return e.options.Devices }
+
+// WholeStep says that a training step is best one program.
+func (e *Engine) WholeStep() bool { return true }
+
+// Close gives the devices back.
+func (e *Engine) Close() error { return e.client.Destroy() }
+
+// Compile compiles every segment.
+func (e *Engine) Compile(p engine.Program) (engine.Executable, error) { return e.New(p) }
+
+// New compiles a program; the concrete type gives tests float64 access to its values.
+func (e *Engine) New(p engine.Program) (*Executable, error) {
+	programs, err := emit.Programs(p, emit.Options{Devices: e.options.Devices, Float64: e.options.Float64})
+	if err != nil {
+		return nil, fmt.Errorf("xla: %w", err)
+	}
+	x := newExecutable(e, p, programs)
+	for i, q := range programs {
+		c := e.client.Compile().WithStableHLO(q.Text)
+		if q.Devices > 1 {
+			c = c.WithShardy(q.Devices)
+		}
+		l, err := c.Done()
+		if err != nil {
+			_ = x.Close()
+			return nil, fmt.Errorf("xla: compiling segment %s: %w", p.Segments[i].Name, memory(firstLine(err)))
+		}
+		x.loaded = append(x.loaded, l)
+	}
+	for _, v := range p.Variables {
+		if err := x.Set(v.Name, engine.NewTensor(v.Node.Shape()...)); err != nil {
+			_ = x.Close()
+			return nil, err
+		}
+	}
+	return x, nil
+}

@@ -1,0 +1,71 @@
+package xla
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/gomlx/go-xla/pjrt"
+)
+
+// PluginError is a plugin that is not there, is none, or speaks another version.
+type PluginError struct {
+	Path string
+	Err  error
+}
+
+func (e *PluginError) Error() string { return fmt.Sprintf("PJRT plugin %s: %v", e.Path, e.Err) }
+
+func (e *PluginError) Unwrap() error { return e.Err }
+
+// DeviceError is a plugin that finds no device, or not enough, or loses one.
+type DeviceError struct {
+	Plugin string
+	Err    error
+}
+
+func (e *DeviceError) Error() string { return fmt.Sprintf("devices of %s: %v", e.Plugin, e.Err) }
+
+func (e *DeviceError) Unwrap() error { return e.Err }
+
+// OutOfMemoryError is a program that does not fit the devices' memory.
+type OutOfMemoryError struct{ Err error }
+
+func (e *OutOfMemoryError) Error() string { return e.Err.Error() }
+
+func (e *OutOfMemoryError) Unwrap() error { return e.Err }
+
+// apiMajor is the version of PJRT's C interface that this program speaks; minor versions are compatible.
+const apiMajor = 0
+
+// oldest minor version that has all that is called.
+const apiMinor = 90
+
+func load(path string) (*pjrt.Plugin, error) {
+	if _, err := os.Stat(path); err != nil {
+		return nil, &PluginError{path, errors.New("no such file")}
+	}
+	plugin, err := pjrt.GetPlugin(path)
+	if err != nil {
+		return nil, &PluginError{path, firstLine(err)}
+	}
+	if major, minor := plugin.Version(); major != apiMajor || minor < apiMinor {
+		return nil, &PluginError{path, fmt.Errorf("it speaks version %d.%d of PJRT's C interface, this program %d.%d or newer", major, minor, apiMajor, apiMinor)}
+	}
+	return plugin, nil
+}
+
+// firstLine of an error: what follows are stack traces of another language.
+func firstLine(err error) error {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return errors.New(line)
+}
+
+// memory marks errors of memory that is not there (absl's code RESOURCE_EXHAUSTED).
+func memory(err error) error {
+	if s := err.Error(); strings.Contains(s, "RESOURCE_EXHAUSTED") || strings.Contains(s, "code=8") || strings.Contains(s, "Out of memory") {
+		return &OutOfMemoryError{err}
+	}
+	return err
+}
