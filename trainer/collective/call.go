@@ -68,7 +68,7 @@ type exchange struct {
 
 // do an exchange with all. It waits as long as it takes for the others to come, as their heartbeats go on, and
 // Times.Transfer for the rest.
-func (g *Group) do(ctx context.Context, x exchange) error {
+func (g *lane) do(ctx context.Context, x exchange) error {
 	g.calls.Lock()
 	defer g.calls.Unlock()
 	if err := g.state(); err != nil {
@@ -118,7 +118,7 @@ func (x exchange) sent(p *pipe) error {
 }
 
 // header of another worker, which has to make the same call.
-func (g *Group) header(p *pipe, own header) (header, error) {
+func (g *lane) header(p *pipe, own header) (header, error) {
 	var b [headerSize]byte
 	if _, err := io.ReadFull(p.r, b[:]); err != nil {
 		return header{}, err
@@ -131,7 +131,7 @@ func (g *Group) header(p *pipe, own header) (header, error) {
 	return h, nil
 }
 
-func (g *Group) setDeadline(t time.Time) {
+func (g *lane) setDeadline(t time.Time) {
 	for _, p := range g.pipes {
 		if p != nil {
 			_ = p.conn.SetDeadline(t) // of a closed connection: reading tells
@@ -193,7 +193,7 @@ func read(p *pipe, values ...[]float32) error {
 }
 
 // AllGather gives every worker's values, of equal length, by rank. The own ones are local itself.
-func (g *Group) AllGather(ctx context.Context, local []float32) ([][]float32, error) {
+func (g *lane) AllGather(ctx context.Context, local []float32) ([][]float32, error) {
 	all := make([][]float32, g.c.Size)
 	all[g.c.Rank] = local
 	err := g.do(ctx, exchange{
@@ -211,7 +211,7 @@ func (g *Group) AllGather(ctx context.Context, local []float32) ([][]float32, er
 }
 
 // Barrier waits until every worker is there.
-func (g *Group) Barrier(ctx context.Context) error {
+func (g *lane) Barrier(ctx context.Context) error {
 	return g.do(ctx, exchange{header: header{op: waiting}})
 }
 
@@ -219,7 +219,7 @@ func (g *Group) Barrier(ctx context.Context) error {
 const broadcastLimit = 64 << 30
 
 // Broadcast gives every worker rank 0's data.
-func (g *Group) Broadcast(ctx context.Context, data []byte) ([]byte, error) {
+func (g *lane) Broadcast(ctx context.Context, data []byte) ([]byte, error) {
 	x := exchange{header: header{op: broadcasting}}
 	if g.c.Rank == 0 {
 		x.header.elements = uint64(len(data))

@@ -22,6 +22,13 @@ type Collective interface {
 	Barrier(ctx context.Context) error
 }
 
+// Concurrent is a Collective of which there is another beside it: calls of the one do not wait for those of the other. Calls
+// of each are still made in the same order by every worker.
+type Concurrent interface {
+	Collective
+	Beside() Collective
+}
+
 // Single is the collective of one worker: nothing is sent and nothing is copied.
 type Single struct{}
 

@@ -47,7 +47,7 @@ const (
 	lostTime     = 20 * time.Second
 )
 
-// MaxSize of a group: each worker has two connections to each other.
+// MaxSize of a group: each worker has three connections to each other.
 const MaxSize = 1024
 
 func (t Times) withDefaults() Times {

@@ -20,8 +20,11 @@ func Connect(ctx context.Context, c Config) (*Group, error) {
 		return nil, fmt.Errorf("listening for the other workers: %w", err)
 	}
 	g := &Group{
-		c: c, links: make([]*link, c.Size), pipes: make([]*pipe, c.Size), addresses: make([]string, c.Size),
+		c: c, links: make([]*link, c.Size), addresses: make([]string, c.Size),
 		ready: make([]bool, c.Size), left: make([]bool, c.Size), changed: make(chan struct{}, 1), failed: make(chan struct{}),
+	}
+	for n := range g.lanes {
+		g.lanes[n] = &lane{Group: g, pipes: make([]*pipe, c.Size)}
 	}
 	ctx, stop := context.WithTimeoutCause(ctx, c.Times.Wait, errLate)
 	defer stop()
@@ -58,7 +61,7 @@ func (g *Group) coordinate(ctx context.Context) error {
 		return err
 	}
 	g.tellAll(table, addresses)
-	unready := func() []int { return g.ranksWhere(func(r int) bool { return g.pipes[r] == nil || !g.ready[r] }) }
+	unready := func() []int { return g.ranksWhere(func(r int) bool { return !g.piped(r) || !g.ready[r] }) }
 	if err := g.until(ctx, "connect with each other", unready); err != nil {
 		return err
 	}
@@ -93,7 +96,7 @@ func (g *Group) meet(ctx context.Context) error {
 	if err := g.reach(ctx); err != nil {
 		return err
 	}
-	unconnected := func() []int { return g.ranksWhere(func(r int) bool { return g.pipes[r] == nil || g.links[r] == nil }) }
+	unconnected := func() []int { return g.ranksWhere(func(r int) bool { return !g.piped(r) || g.links[r] == nil }) }
 	if err := g.until(ctx, "connect", unconnected); err != nil {
 		return err
 	}
@@ -117,11 +120,13 @@ func (g *Group) reach(ctx context.Context) error {
 			}
 			g.change(func() { g.connect(rank, conn) })
 		}
-		conn, err := g.dial(ctx, address, rank, exchanges)
-		if err != nil {
-			return err
+		for n, l := range g.lanes {
+			conn, err := g.dial(ctx, address, rank, exchanges+purpose(n))
+			if err != nil {
+				return err
+			}
+			g.change(func() { l.join(rank, conn) })
 		}
-		g.change(func() { g.join(rank, conn) })
 	}
 	return nil
 }

@@ -1,7 +1,6 @@
 package collective
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,8 +22,7 @@ type Group struct {
 	wg   sync.WaitGroup // of all goroutines but the door's
 
 	mu        sync.Mutex
-	links     []*link // by rank, nil for this worker
-	pipes     []*pipe
+	links     []*link  // by rank, nil for this worker
 	addresses []string // of the listeners, by rank; known to rank 0 as they join
 	mesh      bool     // all addresses are known: from now on a worker that is gone is lost
 	ready     []bool   // of rank 0
@@ -36,19 +34,8 @@ type Group struct {
 	failed    chan struct{} // err is set
 	cancel    context.CancelCauseFunc
 
-	calls sync.Mutex // one collective at a time
-	seq   uint64
+	lanes [lanes]*lane
 }
-
-// pipe carries values of collectives between two workers.
-type pipe struct {
-	rank  int
-	conn  *net.TCPConn
-	r     *bufio.Reader
-	spare chan []float32 // segments to receive to
-}
-
-const pipeBuffer = 64 << 10 // bytes
 
 // Rank of this worker.
 func (g *Group) Rank() int { return g.c.Rank }
@@ -82,9 +69,11 @@ func (g *Group) admit(conn net.Conn, intro introduction) {
 		})
 	case intro.purpose == beating:
 		g.change(func() { g.connect(intro.rank, conn) })
-	case intro.purpose == exchanges:
-		g.change(func() { g.join(intro.rank, conn) })
 	default:
+		if n, ok := laneOf(intro.purpose); ok {
+			g.change(func() { g.lanes[n].join(intro.rank, conn) })
+			return
+		}
 		_ = conn.Close()
 	}
 }
@@ -100,18 +89,6 @@ func (g *Group) connect(rank int, conn net.Conn) {
 	}
 	g.links[rank] = &link{g: g, rank: rank, conn: conn.(*net.TCPConn), ended: make(chan struct{})}
 	g.links[rank].run()
-}
-
-// join makes a connection the pipe to a worker. g.mu is held.
-func (g *Group) join(rank int, conn net.Conn) {
-	if g.err != nil || g.closed {
-		_ = conn.Close()
-		return
-	}
-	if old := g.pipes[rank]; old != nil {
-		_ = old.conn.Close()
-	}
-	g.pipes[rank] = &pipe{rank: rank, conn: conn.(*net.TCPConn), r: bufio.NewReaderSize(conn, pipeBuffer)}
 }
 
 // down: a link has ended. Before the workers know each other it may come again.
@@ -213,11 +190,7 @@ func (g *Group) fail(err error) {
 	if err != nil { // of numbers and a text there is none
 		content = nil
 	}
-	for _, p := range g.pipes {
-		if p != nil {
-			_ = p.conn.Close()
-		}
-	}
+	g.closePipes()
 	for _, l := range g.links {
 		if l != nil {
 			g.wg.Go(func() { l.leave(abort, content) })
@@ -248,11 +221,7 @@ func (g *Group) Close() error {
 				g.wg.Go(func() { l.leave(bye, nil) })
 			}
 		}
-		for _, p := range g.pipes {
-			if p != nil {
-				_ = p.conn.Close()
-			}
-		}
+		g.closePipes()
 	}
 	g.closed = true
 	g.cancel(net.ErrClosed)

@@ -33,7 +33,7 @@ type purpose byte
 const (
 	joining   purpose = 1 + iota // a worker's with rank 0, later their heartbeats
 	beating                      // heartbeats of two others
-	exchanges                    // the values of collectives
+	exchanges                    // the values of collectives, of the first lane; those of others follow
 )
 
 // introduction is what a dialer says of itself.

@@ -16,7 +16,7 @@ const (
 )
 
 // AllReduceSum replaces the values of each buffer by their sums over the workers.
-func (g *Group) AllReduceSum(ctx context.Context, buffers ...[]float32) error {
+func (g *lane) AllReduceSum(ctx context.Context, buffers ...[]float32) error {
 	v := newVector(buffers)
 	if v.len() <= fewValues {
 		return g.sumFew(ctx, v)
@@ -24,7 +24,7 @@ func (g *Group) AllReduceSum(ctx context.Context, buffers ...[]float32) error {
 	return newReduction(g, v).run(ctx)
 }
 
-func (g *Group) sumFew(ctx context.Context, v vector) error {
+func (g *lane) sumFew(ctx context.Context, v vector) error {
 	all := make([][]float32, g.c.Size)
 	for rank := range all {
 		all[rank] = make([]float32, v.len())
@@ -47,14 +47,14 @@ func (g *Group) sumFew(ctx context.Context, v vector) error {
 
 // reduction is a sum at the owners.
 type reduction struct {
-	g       *Group
+	g       *lane
 	v       vector
 	arrived []chan []float32 // segments of the own part, by who sent them
 	sent    []chan struct{}  // a segment of another's part is on its way, by whose it is: its sum may take its place
 	summed  []chan struct{}  // a segment of the own part is summed, by who has to be sent it
 }
 
-func newReduction(g *Group, v vector) *reduction {
+func newReduction(g *lane, v vector) *reduction {
 	r := &reduction{g: g, v: v, arrived: make([]chan []float32, g.c.Size), sent: make([]chan struct{}, g.c.Size), summed: make([]chan struct{}, g.c.Size)}
 	for rank, p := range g.pipes {
 		if p == nil {

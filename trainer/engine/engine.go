@@ -78,6 +78,9 @@ type Program struct {
 	Segments  []Segment
 	Precision Precision
 	Workers   Workers // nil: this one alone
+	// Early, which may be nil, is told a segment's fetch as soon as nothing reads or writes its value any more in that segment,
+	// while the rest of it runs: of gradients the last layer's first. It must not wait. An engine may leave it out.
+	Early func(segment, fetch int, value Tensor)
 }
 
 // Engine compiles programs.

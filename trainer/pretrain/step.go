@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
@@ -31,6 +32,8 @@ type Config struct {
 	Temperature float64
 	Optimizer   optimizer.Config
 	Seed        int64
+
+	bucket int // as bucketSize, of tests; 0 is that
 }
 
 // Stepper runs contrastive steps.
@@ -45,6 +48,8 @@ type Stepper struct {
 	grads   sums      // of the parameters, where there are several micro-batches
 	stats   sums      // of the batch norms, where there are several groups
 	z       []float32 // everybody's, of the last step
+	early   *early    // of the step that runs; nil where gradients are summed at its end
+	waited  time.Duration
 }
 
 // NewStepper compiles the step and draws the first weights.
@@ -70,7 +75,7 @@ func NewStepper(e engine.Engine, c Config, workers collective.Collective) (*Step
 	if s.program, err = compile(c.Model, c.MicroBatch, c.Optimizer); err != nil {
 		return nil, err
 	}
-	s.program.Workers = s.graph
+	s.program.Workers, s.program.Early = s.graph, s.tell
 	loss, err := model.NTXent(s.rows(), c.Model.Dimension, c.Temperature)
 	if err != nil {
 		return nil, err
@@ -124,18 +129,33 @@ func (s *Stepper) Step(ctx context.Context, views Views, learningRate float64) (
 		return m, nil
 	}
 	// 4: back through the network from the own rows of dz
+	s.beginEarly(ctx)
 	dz := dealt(out[2].Data, s.groups(), s.c.Model.Dimension)
 	grads, err := s.backward(ctx, views, own, part(dz, s.workers.Rank(), s.workers.Size()))
-	if err != nil {
-		return m, err
-	}
 	// 5: gradients summed over micro-batches and workers, never averaged: the loss is the mean over all
 	// anchors already
-	if err := s.workers.AllReduceSum(ctx, distinct(slices.Concat(grads, s.stats))...); err != nil {
+	if err := s.reduce(ctx, grads, err); err != nil {
 		return m, err
 	}
 	// 6: update
 	return m, s.update(learningRate, grads)
+}
+
+// reduce sums gradients and statistics over the workers, unless the backward pass has failed.
+func (s *Stepper) reduce(ctx context.Context, grads [][]float32, failed error) error {
+	begun := time.Now()
+	defer func() { s.waited = time.Since(begun) }()
+	all := slices.Concat(grads, s.stats)
+	switch {
+	case failed != nil && s.early != nil:
+		_ = s.early.abandon() // the backward pass's error comes first
+		return failed
+	case failed != nil:
+		return failed
+	case s.early != nil:
+		return s.early.end(all)
+	}
+	return s.workers.AllReduceSum(ctx, distinct(all)...)
 }
 
 // update takes the sums of the gradients. Where batch norm has several groups, its running statistics
@@ -153,6 +173,9 @@ func (s *Stepper) update(learningRate float64, grads [][]float32) error {
 	_, err := s.network.Run(model.Update, feeds...)
 	return err
 }
+
+// Waited is how long the last step waited for the sums of gradients over the workers, after its backward pass.
+func (s *Stepper) Waited() time.Duration { return s.waited }
 
 // Spread of everybody's z in the last step.
 func (s *Stepper) Spread() contrastive.Spread { return contrastive.SpreadOf(s.z, s.rows()) }

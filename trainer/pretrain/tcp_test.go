@@ -5,6 +5,7 @@ import (
 	"math"
 	"net"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -76,6 +77,7 @@ func TestWorkersOverTCPMakeTheSameStep(t *testing.T) {
 			if name == "global statistics" {
 				c.Statistics, within = v1alpha1.BatchNormGlobal, 1e-4 // as in one process
 			}
+			c.bucket = 64 // so that there are many
 			e := cpuEngine(t)
 			want := oneStep(t, e, c, cuts[0][0], cuts[0][1], 1)
 			for _, cut := range cuts[1:] {
@@ -92,6 +94,53 @@ func TestWorkersOverTCPMakeTheSameStep(t *testing.T) {
 				if d := cmp.Diff(oneStep(t, e, c, cut[0], cut[1], 1).steps, got.steps); d != "" {
 					t.Errorf("%d workers: over TCP another step than in one process:\n%s", cut[0], d)
 				}
+			}
+		})
+	}
+}
+
+// tallied counts the sums on a collective, of as many values as there are parameters, and on the one beside it.
+type tallied struct {
+	collective.Concurrent
+	calls, beside *atomic.Int32
+}
+
+func (c tallied) AllReduceSum(ctx context.Context, buffers ...[]float32) error {
+	c.calls.Add(1)
+	return c.Concurrent.AllReduceSum(ctx, buffers...)
+}
+
+func (c tallied) Beside() collective.Collective {
+	return talliedBeside{c.Concurrent.Beside(), c.beside}
+}
+
+type talliedBeside struct {
+	collective.Collective
+	calls *atomic.Int32
+}
+
+func (c talliedBeside) AllReduceSum(ctx context.Context, buffers ...[]float32) error {
+	c.calls.Add(1)
+	return c.Collective.AllReduceSum(ctx, buffers...)
+}
+
+// Gradients are summed bucket by bucket, beside the backward pass, where a worker computes its images at once.
+func TestGradientsAreSummedBesideTheBackwardPass(t *testing.T) {
+	for name, tc := range map[string]struct {
+		micro           int
+		beside, instead bool
+	}{"at once": {1, true, false}, "micro-batches": {2, false, true}} {
+		t.Run(name, func(t *testing.T) {
+			var calls, beside atomic.Int32
+			c := cached()
+			c.bucket = 64
+			oneStepOf(t, cpuEngine(t), c, 2, tc.micro, 1, func(t *testing.T, size int, f func(collective.Collective) error) {
+				overTCP(t, size, func(w collective.Collective) error {
+					return f(tallied{w.(collective.Concurrent), &calls, &beside})
+				})
+			})
+			if (beside.Load() >= 4) != tc.beside || (calls.Load() > 0) != tc.instead {
+				t.Errorf("%d sums beside the backward pass and %d after it", beside.Load(), calls.Load())
 			}
 		})
 	}

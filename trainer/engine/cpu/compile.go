@@ -94,6 +94,11 @@ func (l *lowering) segment(s engine.Segment, order gorgonia.Nodes) error {
 		v.kept = true
 		fetches = append(fetches, v)
 	}
+	for i, v := range fetches {
+		if v.last >= first { // else it is of an earlier segment
+			l.steps[v.last].early = append(l.steps[v.last].early, i)
+		}
+	}
 	if s.Updates {
 		l.updates()
 	}

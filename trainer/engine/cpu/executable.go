@@ -61,8 +61,9 @@ type step struct {
 	name    string
 	in, out []*value
 	run     func() error
-	inPlace bool // its first result may take the memory of an operand that nothing reads after it
-	waits   bool // for other workers
+	inPlace bool  // its first result may take the memory of an operand that nothing reads after it
+	waits   bool  // for other workers
+	early   []int // fetches of its segment that nothing reads or writes after it
 }
 
 // variable is a program's variable and the value that replaces it at an update.
@@ -102,7 +103,7 @@ func (x *executable) Run(segment int, feeds ...engine.Tensor) ([]engine.Tensor, 
 		return nil
 	})
 	if err == nil {
-		err = x.run(x.segments[segment])
+		err = x.run(segment)
 	}
 	if err != nil {
 		return nil, x.had(fmt.Errorf("%s: %w", s.Name, err))
@@ -120,13 +121,15 @@ func (x *executable) Run(segment int, feeds ...engine.Tensor) ([]engine.Tensor, 
 }
 
 // run runs steps on the engine's thread, but those that wait for other workers, whose kernels may need it, on this one.
-func (x *executable) run(steps []step) error {
+func (x *executable) run(segment int) error {
 	one := func(s step) error {
 		if err := s.run(); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
+		x.tell(segment, s.early)
 		return nil
 	}
+	steps := x.segments[segment]
 	for len(steps) > 0 {
 		n := slices.IndexFunc(steps, func(s step) bool { return s.waits })
 		if n == 0 {
@@ -153,6 +156,17 @@ func (x *executable) run(steps []step) error {
 		steps = steps[n:]
 	}
 	return nil
+}
+
+// tell of fetches that are final.
+func (x *executable) tell(segment int, fetches []int) {
+	if x.p.Early == nil {
+		return
+	}
+	for _, i := range fetches {
+		v := x.fetches[segment][i]
+		x.p.Early(segment, i, engine.Tensor{Shape: v.shape, Data: v.floats()})
+	}
 }
 
 // feed gives a value its data: a copy, or where another segment's fetch is fed (gradients, on their way to the
