@@ -56,7 +56,7 @@ type measurement struct {
 
 func measurements() []measurement {
 	var all []measurement
-	for _, s := range steps {
+	for _, s := range cases {
 		all = append(all, measurement{s.name, s.measure})
 	}
 	return append(all, measurement{"end-to-end", endToEnd}, measurement{"augmentation", augmentation})

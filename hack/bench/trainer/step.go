@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/simclr-operator/simclr-operator/hack/internal/report"
+	"github.com/simclr-operator/simclr-operator/hack/internal/steps"
 )
 
 // A step is a contrastive step of which speed and memory are compared.
@@ -28,7 +29,7 @@ var (
 // bfloat16 in PyTorch: by autocast, or of all parameters too.
 var bfloat16 = []string{"autocast", "bf16"}
 
-var steps = []step{
+var cases = []step{
 	{"resnet18-fp32", resnet18, 64, "fp32", 1.9, []string{"fp32"}, 4},
 	{"resnet18-bf16", resnet18, 64, "bf16", 1.2, bfloat16, 4},
 	{"resnet50-fp32", resnet50, 16, "fp32", 1.2, []string{"fp32"}, 2},
@@ -37,29 +38,29 @@ var steps = []step{
 
 // measure both programs in turn.
 func (s step) measure(ctx context.Context, b *bench) ([]report.Row, error) {
-	ours, err := start(ctx, b.o.startLimit, s.precision, append([]string{"env", spin, b.o.step, "--precision", s.precision, "--threads", fmt.Sprint(b.o.Threads)}, s.network...)...)
+	ours, err := steps.Start(ctx, b.o.startLimit, s.precision, append([]string{"env", spin, b.o.step, "--precision", s.precision, "--threads", fmt.Sprint(b.o.Threads)}, s.network...)...)
 	if err != nil {
 		return nil, fmt.Errorf("ours: %w", err)
 	}
-	defer ours.stop()
+	defer ours.Stop()
 	peer, memory, err := s.fastest(ctx, b)
 	if err != nil {
 		return nil, fmt.Errorf("PyTorch: %w", err)
 	}
-	defer peer.stop()
+	defer peer.Stop()
 	var rates [2][]float64
 	for range b.o.repetitions {
-		for i, w := range []*worker{ours, peer} {
-			seconds, err := w.steps(s.stepsARepetition)
+		for i, w := range []*steps.Program{ours, peer} {
+			seconds, err := w.Steps(s.stepsARepetition)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", w.mode, err)
+				return nil, fmt.Errorf("%s: %w", w.Mode, err)
 			}
 			for _, t := range seconds {
 				rates[i] = append(rates[i], float64(2*s.images)/t)
 			}
 		}
 	}
-	b.note("%s: views/s of every step: ours %.1f, PyTorch %s %.1f", s.name, rates[0], peer.mode, rates[1])
+	b.note("%s: views/s of every step: ours %.1f, PyTorch %s %.1f", s.name, rates[0], peer.Mode, rates[1])
 	const mebi = 1 << 20
 	return []report.Row{
 		report.NewRow(s.name+": step", "views/s", report.Median(rates[0]), report.Median(rates[1]), &s.target, report.Higher),
@@ -69,7 +70,7 @@ func (s step) measure(ctx context.Context, b *bench) ([]report.Row, error) {
 
 // fastest of PyTorch's ways to do the step, still running, and the least memory that any of them takes. One that is not
 // ready in time, as torch.compile may be, is left out.
-func (s step) fastest(ctx context.Context, b *bench) (best *worker, memory float64, err error) {
+func (s step) fastest(ctx context.Context, b *bench) (best *steps.Program, memory float64, err error) {
 	var least float64
 	for _, precision := range s.peerPrecisions {
 		for _, compiled := range []bool{false, true} {
@@ -79,16 +80,16 @@ func (s step) fastest(ctx context.Context, b *bench) (best *worker, memory float
 				b.note("%s: PyTorch %s is left out: %v", s.name, mode(precision, compiled), failed)
 				continue
 			}
-			b.note("%s: PyTorch %s: %.3f s a step, peak %d MiB", s.name, w.mode, seconds, w.Peak>>20)
+			b.note("%s: PyTorch %s: %.3f s a step, peak %d MiB", s.name, w.Mode, seconds, w.Peak>>20)
 			if memory == 0 || float64(w.Peak) < memory {
 				memory = float64(w.Peak)
 			}
 			if best != nil && seconds >= least {
-				w.stop()
+				w.Stop()
 				continue
 			}
 			if best != nil {
-				best.stop()
+				best.Stop()
 			}
 			best, least = w, seconds
 		}
@@ -107,20 +108,20 @@ func mode(precision string, compiled bool) string {
 }
 
 // try one way, for the median seconds of three steps.
-func (s step) try(ctx context.Context, b *bench, precision string, compiled bool) (*worker, float64, error) {
+func (s step) try(ctx context.Context, b *bench, precision string, compiled bool) (*steps.Program, float64, error) {
 	args := append([]string{"env", cache, b.o.Python, stepScript, "--precision", precision, "--threads", strconv.Itoa(b.o.Threads)}, s.network...)
 	if compiled {
 		args = append(args, "--compile")
 	}
 	began := time.Now()
-	w, err := start(ctx, b.o.startLimit, mode(precision, compiled), args...)
+	w, err := steps.Start(ctx, b.o.startLimit, mode(precision, compiled), args...)
 	if err != nil {
 		return nil, 0, err
 	}
-	b.note("%s: PyTorch %s: ready after %.0f s", s.name, w.mode, time.Since(began).Seconds())
-	seconds, err := w.steps(3)
+	b.note("%s: PyTorch %s: ready after %.0f s", s.name, w.Mode, time.Since(began).Seconds())
+	seconds, err := w.Steps(3)
 	if err != nil {
-		w.stop()
+		w.Stop()
 		return nil, 0, err
 	}
 	return w, report.Median(seconds), nil

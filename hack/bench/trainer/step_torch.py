@@ -3,6 +3,9 @@
 
 Forward, NT-Xent, backward and LARS on the same views again and again. It tells that it is ready, then for each line with
 a number on its standard input the seconds of so many steps; each answer is a line of JSON.
+
+Several processes do it together by DistributedDataParallel over gloo, each with its own images and batch norm's statistics of
+these alone: PyTorch's SyncBatchNorm is for GPUs. NT-Xent is over all images.
 """
 
 import argparse
@@ -11,6 +14,7 @@ import sys
 import time
 
 import torch
+import torch.distributed as dist
 import torch.nn as nn
 import torch.nn.functional as F
 import torchvision
@@ -26,6 +30,9 @@ def arguments():
                         help="autocast: bfloat16 where autocast finds it safe; bf16: all parameters, too")
     parser.add_argument("--compile", action="store_true", help="torch.compile of everything but the update")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--workers", type=int, default=1, help="processes that do the step together")
+    parser.add_argument("--rank", type=int, default=0, help="of this one")
+    parser.add_argument("--coordinator", default="", help="HOST:PORT of rank 0")
     return parser.parse_args()
 
 
@@ -53,6 +60,17 @@ def nt_xent(z, temperature=0.5):
     n = len(z) // 2
     similarity = z @ z.t() / temperature - 1e9 * torch.eye(2 * n)
     return F.cross_entropy(similarity, torch.cat((torch.arange(n, 2 * n), torch.arange(n))))
+
+
+def gathered(z, o):
+    """Everybody's z, all first views, then all second. Gradients are of the own ones, of the loss of all."""
+    if o.workers == 1:
+        return z
+    z = z.float().contiguous()
+    parts = [torch.empty_like(z) for _ in range(o.workers)]
+    dist.all_gather(parts, z.detach())
+    parts[o.rank] = z
+    return torch.cat([p.chunk(2)[view] for view in (0, 1) for p in parts])
 
 
 class LARS:
@@ -83,19 +101,25 @@ def stepper(o):
     views = torch.rand(2 * o.images, 3, o.size, o.size).to(memory_format=torch.channels_last)
     if o.precision == "bf16":
         net, views = net.bfloat16(), views.bfloat16()
+    if o.workers > 1:
+        dist.init_process_group("gloo", init_method=f"tcp://{o.coordinator}", rank=o.rank, world_size=o.workers)
+        net = nn.parallel.DistributedDataParallel(net, broadcast_buffers=False, gradient_as_bucket_view=True)
     optimizer = LARS(net.parameters())
 
     def loss_of(x):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=o.precision == "autocast"):
             z = net(x)
-        return nt_xent(z)
+        return z if o.workers > 1 else nt_xent(z)
 
     if o.compile:
         loss_of = torch.compile(loss_of)
 
     def step():
         loss = loss_of(views)
-        loss.backward()
+        if o.workers > 1:
+            loss = nt_xent(gathered(loss, o))
+        # DistributedDataParallel takes the mean of the workers' gradients, and theirs add up
+        (loss * o.workers).backward()
         optimizer.step()
         return loss.item()
 

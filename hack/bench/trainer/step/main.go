@@ -16,7 +16,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/simclr-operator/simclr-operator/trainer/collective"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
@@ -27,6 +27,7 @@ import (
 type options struct {
 	depth, size, images, threads int
 	stem, precision              string
+	workers
 }
 
 // answer to a line.
@@ -35,6 +36,7 @@ type answer struct {
 	Seconds []float64 `json:"seconds,omitempty"`
 	Loss    float64   `json:"loss,omitempty"`
 	Peak    int64     `json:"peakBytes,omitempty"`
+	waits
 }
 
 func main() {
@@ -45,6 +47,7 @@ func main() {
 	flag.IntVar(&o.images, "images", 64, "source images of a step: half its views")
 	flag.StringVar(&o.precision, "precision", "fp32", "fp32 or bf16")
 	flag.IntVar(&o.threads, "threads", 2, "compute threads")
+	o.flags()
 	flag.Parse()
 	if err := serve(o); err != nil {
 		fmt.Fprintln(os.Stderr, "step:", err)
@@ -61,7 +64,12 @@ func serve(o options) error {
 	if err != nil {
 		return err
 	}
-	s, err := pretrain.NewStepper(e, c, collective.Single{})
+	group, err := o.connect()
+	if err != nil {
+		return err
+	}
+	together := &timed{Collective: group, z: 2 * o.images * c.Model.Dimension}
+	s, err := pretrain.NewStepper(e, c, together.overlapping(o.overlap))
 	if err != nil {
 		return err
 	}
@@ -70,7 +78,7 @@ func serve(o options) error {
 	for i := range views.Data {
 		views.Data[i] = r.Float32()
 	}
-	if _, err := steps(s, views, 2); err != nil {
+	if _, err := steps(s, views, together, 2); err != nil {
 		return err
 	}
 	if err := resetPeak(); err != nil {
@@ -85,7 +93,7 @@ func serve(o options) error {
 		if err != nil {
 			return err
 		}
-		a, err := steps(s, views, n)
+		a, err := steps(s, views, together, n)
 		if err != nil {
 			return err
 		}
@@ -107,19 +115,22 @@ func config(o options) (pretrain.Config, error) {
 			Depth: o.depth, Width: 1, Stem: o.stem, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: o.size, Dimension: 128, OutputShift: true,
 			Precision: precision,
 		},
-		Images: o.images, Temperature: 0.5, Optimizer: optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4},
+		Images: o.images, Statistics: v1alpha1.BatchNormStatistics(o.statistics), Temperature: 0.5, Optimizer: optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4},
 	}, nil
 }
 
-func steps(s *pretrain.Stepper, views engine.Tensor, n int) (a answer, err error) {
+func steps(s *pretrain.Stepper, views engine.Tensor, w *timed, n int) (a answer, err error) {
+	w.waits = waits{}
 	for range n {
 		start := time.Now()
 		m, err := s.Step(context.Background(), pretrain.Whole(views), 0.1)
 		if err != nil {
 			return a, err
 		}
+		w.Reduce += s.Waited().Seconds()
 		a.Seconds, a.Loss = append(a.Seconds, time.Since(start).Seconds()), m.Loss
 	}
+	a.waits = w.mean(n)
 	a.Peak, err = peak()
 	return a, err
 }

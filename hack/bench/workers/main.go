@@ -1,0 +1,199 @@
+// Command workers measures what several workers cost: two processes of one core each beside one with both cores, and beside
+// PyTorch's DistributedDataParallel over gloo in the same setting, in turns; and how long a step waits for what the workers
+// exchange. `make bench-workers` starts it. Targets are of the ratio, ours/peer.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/simclr-operator/simclr-operator/hack/internal/command"
+	"github.com/simclr-operator/simclr-operator/hack/internal/report"
+	"github.com/simclr-operator/simclr-operator/hack/internal/steps"
+)
+
+const (
+	stepScript = "hack/bench/trainer/step_torch.py"
+	// spin is what simclr-trainer sets for itself: its compute threads wait as briefly for each other.
+	spin = "GOMP_SPINCOUNT=3000"
+	// cache of torch.compile, which takes minutes without.
+	cache = "TORCHINDUCTOR_CACHE_DIR=build/bench/inductor"
+	size  = 2 // workers, and cores
+)
+
+type options struct {
+	output, step, python string
+	repetitions          int
+	startLimit           time.Duration
+}
+
+// A network and batch of which a step is measured.
+type network struct {
+	name   string
+	flags  []string // both programs' flags
+	images int      // of all workers
+}
+
+var networks = []network{
+	{"ResNet-18, 32 px, batch 128", []string{"--depth", "18", "--stem", "CIFAR", "--size", "32"}, 128},
+	{"ResNet-18, 32 px, batch 64", []string{"--depth", "18", "--stem", "CIFAR", "--size", "32"}, 64},
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.output, "output", "build/bench", "directory of workers.json and workers-machine.json")
+	flag.StringVar(&o.step, "step", "build/bench/step", "our program, hack/bench/trainer/step")
+	flag.StringVar(&o.python, "python", "build/bench/venv/bin/python", "the Python that has PyTorch")
+	flag.IntVar(&o.repetitions, "repetitions", 3, "turns of each program")
+	flag.DurationVar(&o.startLimit, "start-limit", 3*time.Minute, "how long a program may take until its first steps are done: torch.compile compiles in them")
+	flag.Parse()
+	os.Exit(command.Run("workers", func(ctx context.Context) error { return run(ctx, o) }))
+}
+
+func run(ctx context.Context, o options) error {
+	if o.repetitions < 1 {
+		return errors.New("-repetitions is at least 1")
+	}
+	cores, err := cores(size)
+	if err != nil {
+		return err
+	}
+	b := &bench{options: o, cores: cores}
+	if b.Machine, err = report.ThisMachine(size); err != nil {
+		return err
+	}
+	began := time.Now()
+	var rows []report.Row
+	for _, n := range networks {
+		report.Say("%s", n.name)
+		more, err := b.measure(ctx, n)
+		if err != nil {
+			return fmt.Errorf("%s: %w", n.name, err)
+		}
+		rows = append(rows, more...)
+	}
+	b.Seconds = time.Since(began).Seconds()
+	if err := errors.Join(
+		report.WriteJSON(filepath.Join(o.output, "workers-machine.json"), b.machine),
+		report.WriteJSON(filepath.Join(o.output, "workers.json"), rows),
+	); err != nil {
+		return err
+	}
+	fmt.Println(b.Machine)
+	return report.Table(os.Stdout, rows)
+}
+
+// machine is what was measured on, and how it went.
+type machine struct {
+	report.Machine
+	Seconds float64  `json:"seconds"` // of everything
+	Notes   []string `json:"notes"`
+}
+
+type bench struct {
+	options
+	machine
+	cores []int
+}
+
+// note what is worth knowing besides the rows.
+func (b *bench) note(format string, args ...any) {
+	b.Notes = append(b.Notes, fmt.Sprintf(format, args...))
+	report.Say("  "+format, args...)
+}
+
+// crew are programs that do steps together.
+type crew struct {
+	name string
+	all  []*steps.Program
+	// of each step
+	rates               []float64 // images/s
+	gather, norm, waits []float64 // seconds of the worker that waits least: the others wait for it besides
+}
+
+func (c *crew) stop() {
+	for _, p := range c.all {
+		p.Stop()
+	}
+}
+
+// turn of some steps.
+func (c *crew) turn(n, images int) error {
+	for _, p := range c.all {
+		if err := p.Begin(n); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
+	slowest := make([]float64, n)
+	for _, p := range c.all {
+		seconds, err := p.End()
+		if err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+		for i, s := range seconds {
+			slowest[i] = max(slowest[i], s)
+		}
+	}
+	for _, s := range slowest {
+		c.rates = append(c.rates, float64(images)/s)
+	}
+	least := func(of func(*steps.Program) float64) float64 {
+		v := of(c.all[0])
+		for _, p := range c.all[1:] {
+			v = min(v, of(p))
+		}
+		return v
+	}
+	c.gather = append(c.gather, least(func(p *steps.Program) float64 { return p.Gather }))
+	c.norm = append(c.norm, least(func(p *steps.Program) float64 { return p.Norm }))
+	c.waits = append(c.waits, least(func(p *steps.Program) float64 { return p.Reduce }))
+	return nil
+}
+
+// start programs that do a step together, each on cores of its own; one has all.
+func (b *bench) start(ctx context.Context, name string, workers int, program []string, n network, more ...string) (*crew, error) {
+	coordinator, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	all := make([]*steps.Program, workers)
+	failed := make([]error, workers)
+	begun := make(chan int)
+	for rank := range workers {
+		own := b.cores[rank*len(b.cores)/workers : (rank+1)*len(b.cores)/workers]
+		args := append([]string{"taskset", "--cpu-list", list(own), "env", spin, cache}, program...)
+		args = append(append(args, n.flags...), "--images", strconv.Itoa(n.images/workers), "--threads", strconv.Itoa(len(own)))
+		if workers > 1 {
+			args = append(args, "--workers", strconv.Itoa(workers), "--rank", strconv.Itoa(rank), "--coordinator", coordinator)
+		}
+		go func() {
+			all[rank], failed[rank] = steps.Start(ctx, b.startLimit, name, append(args, more...)...)
+			begun <- rank
+		}()
+	}
+	for range workers {
+		<-begun
+	}
+	c := &crew{name: name, all: slices.DeleteFunc(all, func(p *steps.Program) bool { return p == nil })}
+	if err := errors.Join(failed...); err != nil {
+		c.stop()
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return c, nil
+}
+
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
