@@ -155,6 +155,10 @@ func TestUserErrors(t *testing.T) {
 		}, "linearEvaluation.batchSize 20000 is more than the 10000 images"},
 		"warmup longer than training":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.WarmupEpochs = new(int32(11)) }, "pretraining.warmupEpochs 11"},
 		"a micro-batch that does not divide": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.MicroBatchSize = new(int32(100)) }, "pretraining.microBatchSize 100; set it so that it divides batchSize 256"},
+		"a batch that workers cannot share":  {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Workers = new(int32(3)) }, "batchSize 256; set it to a multiple of the 3 workers"},
+		"a micro-batch larger than a worker's": {func(s *v1alpha1.SimCLRRunSpec, f *Facts) {
+			s.Pretraining.MicroBatchSize, f.Workers = new(int32(128)), 4
+		}, "pretraining.microBatchSize 128; set it so that it divides the 64 images that each of 4 workers has of batchSize 256"},
 		"global statistics of micro-batches": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) {
 			s.Pretraining.MicroBatchSize, s.Pretraining.BatchNormStatistics = new(int32(64)), v1alpha1.BatchNormGlobal
 		}, "pretraining.batchNormStatistics Global needs a worker's images at once, not in 4 micro-batches; set it to MicroBatch, or remove pretraining.microBatchSize"},
@@ -305,5 +309,48 @@ one-percent uses 100 labels, 10 of each of 10 classes.
 `
 	if d := cmp.Diff(want, p.String()); d != "" {
 		t.Error(d)
+	}
+}
+
+// Workers share the batch, by the spec or as many as there are, and the table says so; the steps stay those of one.
+func TestWorkersShareABatch(t *testing.T) {
+	whole, err := New(yardstick(), cifar())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		spec        int32
+		there       int
+		micro       int32 // 0: all at once
+		share       int
+		table       string
+		leastMemory float64 // of one worker's step
+	}{
+		"by the spec":      {2, 0, 0, 128, "256 (2 workers×1×128)", 0.4},
+		"of those there":   {4, 2, 0, 128, "256 (2 workers×1×128)", 0.4},
+		"in micro-batches": {2, 0, 32, 128, "256 (2 workers×4×32)", 0.1},
+		"one of two":       {2, 1, 0, 256, "  256  ", 0.99},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, f := yardstick(), cifar()
+			r.Spec.Workers, f.Workers = new(tc.spec), tc.there
+			if tc.micro > 0 {
+				r.Spec.Pretraining.MicroBatchSize = new(tc.micro)
+			}
+			p, err := New(r, f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, one := p.Stages[0], whole.Stages[0]
+			if s.Share() != tc.share || s.TotalSteps != one.TotalSteps || s.PeakLearningRate != one.PeakLearningRate {
+				t.Errorf("a worker has %d of %d images in %d steps at %v", s.Share(), s.Batch, s.TotalSteps, s.PeakLearningRate)
+			}
+			if ratio := float64(s.MemoryBytes) / float64(one.MemoryBytes); ratio < tc.leastMemory || tc.share < 256 && ratio > tc.leastMemory+0.2 {
+				t.Errorf("a worker's step needs %.2f of one worker's memory", ratio)
+			}
+			if !strings.Contains(p.String(), tc.table) {
+				t.Errorf("want it to say %q:\n%s", tc.table, p)
+			}
+		})
 	}
 }
