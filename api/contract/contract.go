@@ -57,6 +57,7 @@ const (
 	EnvDatasetMirror   = "SIMCLR_DATASET_MIRROR"                  // base URL of known datasets: <mirror>/<name>/<file>
 	EnvTerminationPath = "SIMCLR_TERMINATION_LOG"                 // overrides TerminationLog
 	EnvHTTPAddress     = "SIMCLR_HTTP_ADDRESS"                    // overrides :8080
+	EnvPlugin          = "SIMCLR_PJRT_PLUGIN"                     // file of the PJRT plugin, instead of the image's
 	EncoderDir         = "encoder"                                // in the output directory
 	CheckpointsDir     = "checkpoints"                            // in the output directory: <stage>/…
 	ResultsFile        = "results.json"                           // in the output directory

@@ -8,6 +8,7 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
+	"github.com/simclr-operator/simclr-operator/trainer/stage"
 )
 
 // version is set by the linker.
@@ -42,8 +43,10 @@ func newDevices() *cobra.Command {
 			}
 			defer e.Close()
 			info := e.Info()
-			_, err = fmt.Fprintf(c.OutOrStdout(), "CPU  engine %s  threads %d  instruction set %s  oneDNN %s\n", e.Name(), info.Threads, info.ISA, info.OneDNN)
-			return err
+			if _, err := fmt.Fprintf(c.OutOrStdout(), "CPU  engine %s  threads %d  instruction set %s  oneDNN %s\n", e.Name(), info.Threads, info.ISA, info.OneDNN); err != nil {
+				return err
+			}
+			return stage.Accelerators(c.OutOrStdout())
 		},
 	}
 	c.Flags().IntVar(&threads, "threads", defaultThreads(), "compute threads")

@@ -1,7 +1,7 @@
 // Package engine is the interface between the graph of a training step and what executes it.
 //
 // A Program is one gorgonia expression graph of trainer/op's pure operators, cut into segments that
-// run in order. engine/interp runs it naively in float64, engine/cpu with oneDNN.
+// run in order. engine/interp runs it naively in float64, engine/cpu with oneDNN, engine/xla on accelerators.
 package engine
 
 import (
@@ -91,6 +91,9 @@ type Engine interface {
 	Compile(Program) (Executable, error)
 	Close() error
 }
+
+// WholeStepper is an engine that is best at programs of one segment with everything in it: its values never leave the device.
+type WholeStepper interface{ WholeStep() bool }
 
 // Executable is a compiled program with the values of its variables.
 type Executable interface {

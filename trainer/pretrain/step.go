@@ -43,12 +43,12 @@ type Stepper struct {
 	graph   *collective.Within // the workers as the graph reaches them, within the step that runs
 	program *model.Program
 	network engine.Executable
-	ntxent  engine.Executable
-	parts   int       // micro-batches of this worker
-	grads   sums      // of the parameters, where there are several micro-batches
-	stats   sums      // of the batch norms, where there are several groups
-	z       []float32 // everybody's, of the last step
-	early   *early    // of the step that runs; nil where gradients are summed at its end
+	ntxent  engine.Executable // nil: the program is the whole step
+	parts   int               // micro-batches of this worker
+	grads   sums              // of the parameters, where there are several micro-batches
+	stats   sums              // of the batch norms, where there are several groups
+	z       []float32         // everybody's, of the last step
+	early   *early            // of the step that runs; nil where gradients are summed at its end
 	waited  time.Duration
 }
 
@@ -63,6 +63,12 @@ func NewStepper(e engine.Engine, c Config, workers collective.Collective) (*Step
 	s := &Stepper{c: c, workers: workers, graph: &collective.Within{Collective: workers}, parts: c.Images / c.MicroBatch}
 	if s.parts > 1 && (c.Statistics == v1alpha1.BatchNormGlobal || c.Statistics == v1alpha1.BatchNormWorker) {
 		return nil, fmt.Errorf("batch norm's statistics %s are of one micro-batch a worker, not of %d", c.Statistics, s.parts)
+	}
+	if s.whole(e) {
+		if err := s.compileWhole(e); err != nil {
+			return nil, err
+		}
+		return s, nil
 	}
 	compile := model.Contrastive
 	if s.groups() > 1 { // of batch norm: the running statistics follow the mean over all of them
@@ -108,6 +114,9 @@ func closing(err error, xs ...engine.Executable) error {
 // Step is one training step on this worker's views. It updates nothing where the loss is not a number.
 func (s *Stepper) Step(ctx context.Context, views Views, learningRate float64) (loop.Measure, error) {
 	s.graph.Context = ctx
+	if s.ntxent == nil {
+		return s.stepAtOnce(ctx, views, learningRate)
+	}
 	// 1: z of the own views
 	own, err := s.forward(ctx, views)
 	if err != nil {
@@ -201,4 +210,9 @@ func (s *Stepper) Head(steps int64) ([]safetensors.Tensor, error) {
 }
 
 // Close frees the step's memory.
-func (s *Stepper) Close() error { return closing(s.ntxent.Close(), s.network) }
+func (s *Stepper) Close() error {
+	if s.ntxent == nil {
+		return s.network.Close()
+	}
+	return closing(s.ntxent.Close(), s.network)
+}

@@ -36,9 +36,8 @@ func ConfigHash(s *v1alpha1.SimCLRRunSpec) (string, error) {
 // newEngine is the engine for an accelerator, and what bit-identical resuming depends on.
 func newEngine(name string, spec *v1alpha1.SimCLRRunSpec, threads int) (engine.Engine, checkpoint.Environment, error) {
 	environment := checkpoint.Environment{Threads: threads}
-	if accelerator := spec.Accelerator.Type; accelerator != v1alpha1.CPU {
-		return nil, environment, contract.UserErrorf("NoEngine",
-			"no engine for %s in this image: it trains on CPU only; set accelerator.type to CPU, or template.image to an image that has one", accelerator)
+	if spec.Accelerator.Type != v1alpha1.CPU {
+		return newAccelerated(spec, environment)
 	}
 	if name == "interp" {
 		environment.Threads, environment.ISA = 1, "float64"
@@ -63,6 +62,9 @@ func newEngine(name string, spec *v1alpha1.SimCLRRunSpec, threads int) (engine.E
 // fitting gives an engine's error the contract's code: memory that is not there is the user's to mend, by
 // the batch size that fits what there was.
 func (r *runner) fitting(err error) error {
+	if accelerated := acceleratedError(err); accelerated != nil {
+		return accelerated
+	}
 	if memory, ok := errors.AsType[*cpu.OutOfMemoryError](err); ok {
 		r.Log.Error("out of memory", "error", err.Error())
 		return r.stage.OutOfMemory(memory.Had)

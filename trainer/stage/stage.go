@@ -182,9 +182,10 @@ func (r *runner) prepare(ctx context.Context, environment checkpoint.Environment
 }
 
 // checkMemory of this stage and the later ones; where neighbours share it, of this one, which is the only one that they do.
+// A step on an accelerator is in its memory, which its compiler looks at.
 func (r *runner) checkMemory(p *plan.Plan) error {
 	switch memory := availableMemory(); {
-	case memory == 0:
+	case memory == 0 || r.spec.Accelerator.Type != v1alpha1.CPU:
 		return nil
 	case r.Neighbours > 0:
 		return r.stage.CheckMemory(memory / int64(1+r.Neighbours))

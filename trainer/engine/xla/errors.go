@@ -3,10 +3,7 @@ package xla
 import (
 	"errors"
 	"fmt"
-	"os"
 	"strings"
-
-	"github.com/gomlx/go-xla/pjrt"
 )
 
 // PluginError is a plugin that is not there, is none, or speaks another version.
@@ -35,26 +32,6 @@ type OutOfMemoryError struct{ Err error }
 func (e *OutOfMemoryError) Error() string { return e.Err.Error() }
 
 func (e *OutOfMemoryError) Unwrap() error { return e.Err }
-
-// apiMajor is the version of PJRT's C interface that this program speaks; minor versions are compatible.
-const apiMajor = 0
-
-// oldest minor version that has all that is called.
-const apiMinor = 90
-
-func load(path string) (*pjrt.Plugin, error) {
-	if _, err := os.Stat(path); err != nil {
-		return nil, &PluginError{path, errors.New("no such file")}
-	}
-	plugin, err := pjrt.GetPlugin(path)
-	if err != nil {
-		return nil, &PluginError{path, firstLine(err)}
-	}
-	if major, minor := plugin.Version(); major != apiMajor || minor < apiMinor {
-		return nil, &PluginError{path, fmt.Errorf("it speaks version %d.%d of PJRT's C interface, this program %d.%d or newer", major, minor, apiMajor, apiMinor)}
-	}
-	return plugin, nil
-}
 
 // firstLine of an error: what follows are stack traces of another language.
 func firstLine(err error) error {

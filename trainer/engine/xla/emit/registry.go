@@ -1,6 +1,7 @@
 package emit
 
 import (
+	"errors"
 	"fmt"
 	"reflect"
 
@@ -62,13 +63,16 @@ func table(lines ...registered) map[reflect.Type]emitter {
 	return t
 }
 
+// ErrSeveralWorkers says that what several workers compute together is no operator of one program.
+var ErrSeveralWorkers = errors.New("the workers of an accelerator are no one program yet: set pretraining.batchNormStatistics to Worker, or workers to 1")
+
 func emitterOf(o op.Operator) (emitter, error) {
 	e, ok := registry[reflect.TypeOf(o)]
 	if !ok {
 		return e, fmt.Errorf("no emitter for %T", o)
 	}
 	if n := op.OverWorkers(o); n > 1 {
-		return e, fmt.Errorf("%T is over %d workers, which are no one program: set pretraining.batchNormStatistics to Worker", o, n)
+		return e, fmt.Errorf("%T is over %d workers: %w", o, n, ErrSeveralWorkers)
 	}
 	return e, nil
 }

@@ -1,0 +1,62 @@
+package xla
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// built is a shared library of C.
+func built(t *testing.T, source string) string {
+	t.Helper()
+	dir := t.TempDir()
+	c, so := filepath.Join(dir, "plugin.c"), filepath.Join(dir, "plugin.so")
+	if err := os.WriteFile(c, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.CommandContext(t.Context(), "gcc", "-shared", "-fPIC", "-o", so, c).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return so
+}
+
+// speaking is a plugin of a version whose functions crash when they are called.
+func speaking(t *testing.T, version string) string {
+	t.Helper()
+	return built(t, `#include <stddef.h>
+static struct { size_t size; void *next; size_t version_size; void *version_next; int major, minor; void *functions[200]; } api = {.major = `+
+		strings.ReplaceAll(version, ".", ", .minor = ")+`};
+void *GetPjrtApi(void) { return &api; }`)
+}
+
+func TestWrongPlugins(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "text.so")
+	if err := os.WriteFile(text, []byte("no library"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct{ path, want string }{
+		"no file":               {"/no/plugin.so", "PJRT plugin /no/plugin.so: no such file"},
+		"no library":            {text, "it is no PJRT plugin: "},
+		"no plugin":             {built(t, "int f(void) { return 1; }"), "it is no PJRT plugin: "},
+		"no table":              {built(t, "void *GetPjrtApi(void) { return 0; }"), "it gives no function table"},
+		"another major version": {speaking(t, "1.0"), "it speaks version 1.0 of PJRT's C interface, this program 0.90 or newer"},
+		"an old version":        {speaking(t, "0.54"), "it speaks version 0.54 of"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := New(Options{Plugin: tc.path})
+			if _, ok := errors.AsType[*PluginError](err); !ok || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want one of the plugin that says %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestTooFewDevices(t *testing.T) {
+	_, err := New(Options{Plugin: cpuPlugin(t), Devices: 3, Client: map[string]any{"cpu_device_count": int64(2)}})
+	if _, ok := errors.AsType[*DeviceError](err); !ok || !strings.Contains(err.Error(), "2 devices are there, 3 are wanted") {
+		t.Errorf("error %v", err)
+	}
+}
