@@ -257,6 +257,9 @@ func (x *Executable) raw(data any) []byte {
 }
 
 func convert[to, from float32 | float64](in []from) []to {
+	if same, ok := any(in).([]to); ok {
+		return same
+	}
 	out := make([]to, len(in))
 	for i, v := range in {
 		out[i] = to(v)
