@@ -201,11 +201,12 @@ bench-trainer: build ## Speed and memory beside PyTorch, in turns (at most 35 mi
 	@mkdir -p build/bench && go build -trimpath -o build/bench/ ./hack/bench/trainer/step ./hack/bench/augment
 	@data=$$(hack/bench/cifar10.sh) && go run ./hack/bench/trainer -data "$$data" -cases "$(CASES)" -repetitions $(REPS)
 
+BATCHES ?= 128,64
 .PHONY: bench-workers
-bench-workers: build ## Two workers of a core each beside one with both, and beside PyTorch (at most ten minutes, 5 GB): REPS=3.
+bench-workers: build ## Two workers of a core each beside one with both, and beside PyTorch (at most ten minutes, 5 GB): REPS=3, BATCHES=128,64.
 	@hack/bench/venv.sh
 	@mkdir -p build/bench && go build -trimpath -o build/bench/ ./hack/bench/trainer/step
-	@go run ./hack/bench/workers -repetitions $(REPS)
+	@go run ./hack/bench/workers -repetitions $(REPS) -batches $(BATCHES)
 
 .PHONY: bench-fidelity
 bench-fidelity: build ## Accuracies beside PyTorch's on the same data (an hour, 5 GB): SEEDS=3, DATA=.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/simclr-operator/simclr-operator/hack/internal/command"
@@ -31,6 +32,7 @@ const (
 
 type options struct {
 	output, step, python string
+	batches              string
 	repetitions          int
 	startLimit           time.Duration
 }
@@ -42,9 +44,17 @@ type network struct {
 	images int      // of all workers
 }
 
-var networks = []network{
-	{"ResNet-18, 32 px, batch 128", []string{"--depth", "18", "--stem", "CIFAR", "--size", "32"}, 128},
-	{"ResNet-18, 32 px, batch 64", []string{"--depth", "18", "--stem", "CIFAR", "--size", "32"}, 64},
+// networks of batches, comma-separated: ResNet-18 as for CIFAR-10.
+func networks(batches string) ([]network, error) {
+	var all []network
+	for text := range strings.SplitSeq(batches, ",") {
+		images, err := strconv.Atoi(text)
+		if err != nil || images < 2*size || images%size != 0 {
+			return nil, fmt.Errorf("-batches %s: %q is no multiple of %d workers with at least 2 images each", batches, text, size)
+		}
+		all = append(all, network{"ResNet-18, 32 px, batch " + text, []string{"--depth", "18", "--stem", "CIFAR", "--size", "32"}, images})
+	}
+	return all, nil
 }
 
 func main() {
@@ -52,6 +62,7 @@ func main() {
 	flag.StringVar(&o.output, "output", "build/bench", "directory of workers.json and workers-machine.json")
 	flag.StringVar(&o.step, "step", "build/bench/step", "our program, hack/bench/trainer/step")
 	flag.StringVar(&o.python, "python", "build/bench/venv/bin/python", "the Python that has PyTorch")
+	flag.StringVar(&o.batches, "batches", "128,64", "comma-separated: images of a step of all workers")
 	flag.IntVar(&o.repetitions, "repetitions", 3, "turns of each program")
 	flag.DurationVar(&o.startLimit, "start-limit", 3*time.Minute, "how long a program may take until its first steps are done: torch.compile compiles in them")
 	flag.Parse()
@@ -61,6 +72,10 @@ func main() {
 func run(ctx context.Context, o options) error {
 	if o.repetitions < 1 {
 		return errors.New("-repetitions is at least 1")
+	}
+	networks, err := networks(o.batches)
+	if err != nil {
+		return err
 	}
 	cores, err := cores(size)
 	if err != nil {
