@@ -130,6 +130,16 @@ func (s Stage) OutOfMemory(available int64) error {
 	return contract.UserErrorf("OutOfMemory", "%s %d: a step of stage %s needs %s; %s, or give the worker more (template.resources)", field, size, s.Name, need, fix)
 }
 
+// DeviceOutOfMemory is the user error of a stage whose step does not fit the memory of its accelerator, of which the compiler
+// says what it lacks. By how much is not known: half of what failed may fit.
+func (s Stage) DeviceOutOfMemory(err error) error {
+	fix := s.fix(s.MemoryBytes)
+	if fix == "" {
+		fix = "set encoder.widthMultiplier or dataset.imageSize lower"
+	}
+	return contract.UserErrorf("OutOfMemory", "a step of stage %s does not fit the accelerator's memory: %s, or accelerator.devicesPerWorker higher (%w)", s.Name, fix, err)
+}
+
 const microBatchField = "pretraining.microBatchSize"
 
 // fix is what to set so that a step fits: a micro-batch where there can be one, else the batch. By the

@@ -40,10 +40,7 @@ func acceleratedError(err error) error {
 		return contract.UserErrorf("NoEngine", "%w; set template.image to an image for accelerator.type, or "+contract.EnvPlugin+" to the plugin's file", err)
 	}
 	if _, ok := errors.AsType[*xla.DeviceError](err); ok {
-		return contract.Errorf(contract.ExitDevice, "DeviceMissing", "%w", err)
-	}
-	if _, ok := errors.AsType[*xla.OutOfMemoryError](err); ok {
-		return contract.UserErrorf("OutOfMemory", "%w; set batchSize or pretraining.microBatchSize lower, or accelerator.devicesPerWorker higher", err)
+		return contract.Errorf(contract.ExitDevice, "DeviceFailed", "%w", err)
 	}
 	if errors.Is(err, emit.ErrSeveralWorkers) {
 		return contract.UserErrorf("NoEngine", "%w", err)

@@ -13,6 +13,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla"
 )
 
 // ConfigHash is the digest of what a resolved spec says of the mathematics. Where and when a run is
@@ -64,6 +65,10 @@ func newEngine(name string, spec *v1alpha1.SimCLRRunSpec, threads int) (engine.E
 func (r *runner) fitting(err error) error {
 	if accelerated := acceleratedError(err); accelerated != nil {
 		return accelerated
+	}
+	if memory, ok := errors.AsType[*xla.OutOfMemoryError](err); ok {
+		r.Log.Error("out of the accelerator's memory", "error", err.Error())
+		return r.stage.DeviceOutOfMemory(memory)
 	}
 	if memory, ok := errors.AsType[*cpu.OutOfMemoryError](err); ok {
 		r.Log.Error("out of memory", "error", err.Error())

@@ -16,6 +16,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla"
 )
 
 // folder is an ImageFolder of 8 training and 4 test images in two classes.
@@ -90,26 +91,42 @@ func (x countedExecutable) Close() error {
 }
 
 // starved is an engine that has no memory.
-type starved struct{ engine.Engine }
-
-func (starved) Compile(engine.Program) (engine.Executable, error) {
-	return nil, &cpu.OutOfMemoryError{Bytes: 1 << 40, Had: 16 << 20}
+type starved struct {
+	engine.Engine
+	err error
 }
+
+func (s starved) Compile(engine.Program) (engine.Executable, error) { return nil, s.err }
 
 // The user is told the micro-batch that fits.
 func TestOutOfMemoryNamesTheMicroBatchThatFits(t *testing.T) {
-	o, hash := optionsOf(t, tiny(t), v1alpha1.StagePretrain)
-	o.Data.Directory = folder(t)
-	r, err := open(t.Context(), o, hash, collective.Single{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.close()
-	r.engine = starved{r.engine}
-	_, err = r.dispatch(t.Context())
-	var e *contract.Error
-	if !errors.As(err, &e) || e.Code != contract.ExitUserError || e.Reason != "OutOfMemory" || !strings.Contains(err.Error(), "batchSize 4") || !strings.Contains(err.Error(), "set pretraining.microBatchSize to 2,") {
-		t.Errorf("got %v", err)
+	for name, tc := range map[string]struct {
+		err  error
+		want []string
+	}{
+		"the machine's":     {&cpu.OutOfMemoryError{Bytes: 1 << 40, Had: 16 << 20}, []string{"batchSize 4", "set pretraining.microBatchSize to 2,"}},
+		"the accelerator's": {&xla.OutOfMemoryError{Err: errors.New("RESOURCE_EXHAUSTED")}, []string{"does not fit the accelerator's memory: set pretraining.microBatchSize to 2,", "(RESOURCE_EXHAUSTED)"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, hash := optionsOf(t, tiny(t), v1alpha1.StagePretrain)
+			o.Data.Directory = folder(t)
+			r, err := open(t.Context(), o, hash, collective.Single{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.close()
+			r.engine = starved{r.engine, tc.err}
+			_, err = r.dispatch(t.Context())
+			var e *contract.Error
+			if !errors.As(err, &e) || e.Code != contract.ExitUserError || e.Reason != "OutOfMemory" {
+				t.Errorf("got %v", err)
+			}
+			for _, want := range tc.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("got %v, want it to say %q", err, want)
+				}
+			}
+		})
 	}
 }
 

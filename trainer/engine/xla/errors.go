@@ -16,7 +16,7 @@ func (e *PluginError) Error() string { return fmt.Sprintf("PJRT plugin %s: %v", 
 
 func (e *PluginError) Unwrap() error { return e.Err }
 
-// DeviceError is a plugin that finds no device, or not enough, or loses one.
+// DeviceError is a plugin that finds no device, or not enough, or on one of which a program fails.
 type DeviceError struct {
 	Plugin string
 	Err    error
@@ -41,8 +41,17 @@ func firstLine(err error) error {
 
 // memory marks errors of memory that is not there (absl's code RESOURCE_EXHAUSTED).
 func memory(err error) error {
-	if s := err.Error(); strings.Contains(s, "RESOURCE_EXHAUSTED") || strings.Contains(s, "code=8") || strings.Contains(s, "Out of memory") {
+	if s := err.Error(); strings.Contains(s, "RESOURCE_EXHAUSTED") || strings.Contains(s, "code=8)") || strings.Contains(s, "Out of memory") {
 		return &OutOfMemoryError{err}
 	}
 	return err
+}
+
+// failed is an error of a program that ran: its operands were right when it was compiled, so what is not memory is a device.
+func (e *Engine) failed(err error) error {
+	err = memory(firstLine(err))
+	if _, ok := errors.AsType[*OutOfMemoryError](err); ok {
+		return err
+	}
+	return &DeviceError{Plugin: e.options.Plugin, Err: fmt.Errorf("a program failed: %w", err)}
 }

@@ -101,7 +101,7 @@ func (x *Executable) run(segment int, feed func(i int) any) ([]*pjrt.Buffer, err
 	}
 	out, err := x.loaded[segment].Execute(in...).SetDonate(donate).Done()
 	if err != nil {
-		return nil, memory(firstLine(err))
+		return nil, x.e.failed(err)
 	}
 	return x.keep(segment, out)
 }
@@ -237,7 +237,7 @@ func (x *Executable) upload(shape []int, shared bool, data any) (onDevices, erro
 		}
 		b, err := x.e.client.BufferFromHost().FromRawData(mine, x.exact(), shape).ToDeviceNum(device).Done()
 		if err != nil {
-			return nil, memory(firstLine(err))
+			return nil, x.e.failed(err)
 		}
 		v[device] = b
 	}

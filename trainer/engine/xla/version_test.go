@@ -60,3 +60,20 @@ func TestTooFewDevices(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// What ends a program that ran is told apart: memory is the user's to mend, a device the operator's to avoid.
+func TestFailures(t *testing.T) {
+	e := &Engine{options: Options{Plugin: "plugin.so"}}
+	for said, memory := range map[string]bool{
+		"PJRT error (code=8): RESOURCE_EXHAUSTED: Out of memory while trying to allocate 21474836480 bytes.\n\tat …": true,
+		"PJRT error (code=8): out": true,
+		"PJRT error (code=13): INTERNAL: CUDA_ERROR_ILLEGAL_ADDRESS\ngoroutine 1": false,
+	} {
+		err := e.failed(errors.New(said))
+		_, isMemory := errors.AsType[*OutOfMemoryError](err)
+		_, isDevice := errors.AsType[*DeviceError](err)
+		if isMemory != memory || isDevice == memory || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q is %T: %v", said, err, err)
+		}
+	}
+}
