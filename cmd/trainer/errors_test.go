@@ -54,6 +54,7 @@ func TestUserErrors(t *testing.T) {
 		"unknown flag":            {args: []string{"--epochs", "3"}, want: []string{"--epochs", "--help"}},
 		"no workers":              {args: []string{"--workers", "0"}, want: []string{"--workers 0", "from 1"}},
 		"workers without threads": {args: []string{"--workers", "2"}, want: []string{"--workers 2", "--threads to at least 2"}},
+		"workers on a GPU":        {more: "  accelerator: {type: NvidiaGPU}\n", args: []string{"--workers", "2", "--threads", "2"}, want: []string{"--workers 2", "accelerator.type NvidiaGPU"}},
 		"a batch not for workers": {args: []string{"--dataset", good, "--workers", "3", "--threads", "3"}, want: []string{"batchSize 8", "--workers 3"}},
 		"micro-batches too large": {more: "  pretraining: {microBatchSize: 8, batchNormStatistics: MicroBatch}\n", args: []string{"--dataset", good, "--workers", "2", "--threads", "2"}, want: []string{"pretraining.microBatchSize 8", "4 images", "2 workers"}},
 		"no threads":              {args: []string{"--threads", "0"}, want: []string{"--threads"}},

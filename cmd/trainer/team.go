@@ -46,6 +46,8 @@ func (f runFlags) checkWorkers(run *v1alpha1.SimCLRRun) error {
 	switch n := f.workers; {
 	case n < 1 || n > collective.MaxSize:
 		return contract.UserErrorf("Usage", "--workers %d; set it from 1 to %d", n, collective.MaxSize)
+	case n > 1 && run.Spec.Accelerator.Type != v1alpha1.CPU:
+		return contract.UserErrorf("Usage", "--workers %d with accelerator.type %s: one process has all devices of a machine; leave --workers out", n, run.Spec.Accelerator.Type)
 	case f.threads < n:
 		return contract.UserErrorf("Usage", "--workers %d have %d threads together; set --threads to at least %d, one for each, or --workers lower", n, f.threads, n)
 	case f.several(run, v1alpha1.StagePretrain) && int(run.Spec.BatchSize)%n != 0:
