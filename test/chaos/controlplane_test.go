@@ -4,10 +4,12 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -107,8 +109,12 @@ func (s *trial) replicas(n int32) {
 	d := &appsv1.Deployment{}
 	d.Namespace, d.Name = key.Namespace, key.Name
 	s.Must(scenario.API.Patch(ctx, d, patch))
-	if n == 0 { // at once
-		operatorKilled(s)
+	if n == 0 { // at once, where it has not ended yet
+		for _, pid := range s.operators() {
+			if err := syscall.Kill(pid, syscall.SIGKILL); !errors.Is(err, syscall.ESRCH) {
+				s.Must(err)
+			}
+		}
 	}
 	s.Eventually(strconv.Itoa(int(n))+" replicas", scenario.Patience, func() string {
 		d = &appsv1.Deployment{}

@@ -26,6 +26,7 @@ func statusWiped(s *trial) {
 // messageLost takes the pod away, and the message with it, after its trainer has ended and before the operator has looked.
 func messageLost(s *trial) {
 	pod := s.pod()
+	s.Cleanup(func() { s.replicas(1) }) // for those that follow, however this one ends
 	s.Frozen(func() { s.replicas(0) })
 	s.Eventually("the trainer's end", scenario.Patience, func() string {
 		s.Must(scenario.API.Get(s.Context(), client.ObjectKeyFromObject(pod), pod))
