@@ -3,6 +3,7 @@
 package kueue
 
 import (
+	"fmt"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -33,9 +34,12 @@ func TestPreemptedGroup(t *testing.T) {
 	})
 	low.waits("queue training", "Preempted to accommodate a workload")
 	saved := low.Stage("pretrain").Progress.Step
-	if pods := low.Pods(); len(pods) > 0 {
-		t.Errorf("pods beside the urgent run's: %v", pods)
-	}
+	low.Eventually("no pods", scenario.Patience, func() string { // which save first
+		if pods := low.Pods(); len(pods) > 0 {
+			return fmt.Sprintf("%d", len(pods))
+		}
+		return ""
+	})
 	high.Completes()
 	from := low.resumes(saved)
 	run := low.unharmed()
