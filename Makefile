@@ -172,7 +172,7 @@ fuzz: deps ## Fuzz everything that reads what others wrote (hours): FUZZ=1000000
 	@grep -rlE '^func Fuzz' --include=*_test.go . | sort | while read -r file; do \
 	  for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9]+)\(.*/\1/p' $$file); do \
 	    echo "== $$target"; \
-	    go test ./$$(dirname $$file) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) -timeout 0 || exit 1; \
+	    go test ./$$(dirname $$file) -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZ) -fuzzminimizetime 1x -timeout 0 || exit 1; \
 	  done; \
 	done
 
