@@ -42,7 +42,7 @@ func (r *Reconciler) fixConfig(ctx context.Context, s *scope) error {
 	if err != nil {
 		return err
 	}
-	if s.config, err = parseConfig(stored.Data[runKey]); err != nil {
+	if s.config, err = r.configs.get(client.ObjectKeyFromObject(s.run), s.run.Status.ConfigHash, stored.Data[runKey]); err != nil {
 		return failf(reasonConfigLost, "ConfigMap %s: %v", stored.Name, err)
 	}
 	if stored.Annotations[annotationInputs] == inputsOf(s.run) {
@@ -194,13 +194,13 @@ func (r *Reconciler) useConfig(ctx context.Context, s *scope, config *v1alpha1.S
 }
 
 func (r *Reconciler) applyConfig(ctx context.Context, s *scope, hash, text string) error {
-	apply := corev1ac.ConfigMap(ConfigMapName(s.run.Name, hash), s.run.Namespace).
+	object := corev1ac.ConfigMap(ConfigMapName(s.run.Name, hash), s.run.Namespace).
 		WithLabels(runLabels(s.run)).
 		WithAnnotations(map[string]string{annotationInputs: inputsOf(s.run)}).
 		WithOwnerReferences(ownerReference(s.run)).
 		WithImmutable(true).
 		WithData(map[string]string{runKey: text})
-	return r.Apply(ctx, apply, client.FieldOwner(FieldManager), client.ForceOwnership)
+	return r.make(ctx, object, &corev1.ConfigMap{})
 }
 
 func ownerReference(run *v1alpha1.SimCLRRun) *metav1ac.OwnerReferenceApplyConfiguration {

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	testingclock "k8s.io/utils/clock/testing"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -115,6 +116,33 @@ func TestThatAPodIsScheduledIsWrittenWithWhatComesNext(t *testing.T) {
 	}
 }
 
+func TestThatAStageTrainsIsWrittenWithTheFirstThatItTells(t *testing.T) {
+	r, api, request := newTestReconciler(t, interceptor.Funcs{})
+	clock := r.Clock.(*testingclock.FakeClock)
+	reconcileRun(t, r, request, 1)
+	written := getRun(t, api, request).ResourceVersion
+	addPod(t, r, api, func(p *wrap.PodWrapper) {
+		p.Running("10.0.0.1")
+		p.Status.ContainerStatuses[0].State.Running.StartedAt = metav1.NewTime(clock.Now())
+	})
+	clock.Step(time.Second)
+	result, err := r.Reconcile(t.Context(), request)
+	if err != nil || result.RequeueAfter != firstAnswer-time.Second {
+		t.Errorf("%+v, %v: want another look when the trainer should have told", result, err)
+	}
+	if now := getRun(t, api, request).ResourceVersion; now != written {
+		t.Error("the status was written for a trainer that is about to tell")
+	}
+	clock.Step(firstAnswer - time.Second)
+	reconcileRun(t, r, request, 2)
+	status := getRun(t, api, request).Status
+	for kind, reason := range map[string]string{v1alpha1.ConditionProgressing: reasonTraining, v1alpha1.ConditionResourcesFit: reasonScheduled} {
+		if c := meta.FindStatusCondition(status.Conditions, kind); c == nil || c.Status != metav1.ConditionTrue || c.Reason != reason {
+			t.Errorf("condition %+v, want True %s", c, reason)
+		}
+	}
+}
+
 func TestAFirstAttemptIsNotedWhenItsJobGoes(t *testing.T) {
 	r, api, request := newTestReconciler(t, interceptor.Funcs{})
 	reconcileRun(t, r, request, 1)
@@ -175,14 +203,23 @@ func TestTrimKeepsWhatIsRead(t *testing.T) {
 	managed := []metav1.ManagedFieldsEntry{{Manager: "kubelet"}}
 	pod := &corev1.Pod{Spec: *template.DeepCopy()}
 	pod.Spec.NodeName, pod.Status.PodIP, pod.ManagedFields = "node-1", "10.0.0.1", managed
+	ended := corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 12, Message: "{}"}}
+	disrupted := corev1.PodCondition{Type: corev1.DisruptionTarget, Status: corev1.ConditionTrue, Reason: "r", Message: "m"}
+	pod.Status.HostIP, pod.Status.Phase, pod.Status.Reason, pod.Status.Message = "10.0.0.9", corev1.PodFailed, "Evicted", "memory"
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: ContainerName, State: ended, ImageID: "sha256:"}}
+	pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionFalse}, disrupted}
 	job := &batchv1.Job{Spec: batchv1.JobSpec{Parallelism: new(int32(2)), Template: corev1.PodTemplateSpec{Spec: template}}}
 	job.Annotations, job.ManagedFields = map[string]string{annotationCharged: "1"}, managed
+	job.Status.Active, job.Status.Conditions = 1, []batchv1.JobCondition{{Type: batchv1.JobFailed}}
 	for _, object := range []any{pod, job} {
 		if _, err := Trim(object); err != nil {
 			t.Fatal(err)
 		}
 	}
-	wantPod := &corev1.Pod{Spec: corev1.PodSpec{NodeName: "node-1"}, Status: corev1.PodStatus{PodIP: "10.0.0.1"}}
+	wantPod := &corev1.Pod{Spec: corev1.PodSpec{NodeName: "node-1"}, Status: corev1.PodStatus{
+		PodIP: "10.0.0.1", Phase: corev1.PodFailed, Reason: "Evicted", Message: "memory",
+		ContainerStatuses: []corev1.ContainerStatus{{Name: ContainerName, State: ended}}, Conditions: []corev1.PodCondition{disrupted},
+	}}
 	if diff := cmp.Diff(wantPod, pod); diff != "" {
 		t.Errorf("pod (-want +got):\n%s", diff)
 	}
@@ -191,6 +228,7 @@ func TestTrimKeepsWhatIsRead(t *testing.T) {
 		Spec: batchv1.JobSpec{Parallelism: new(int32(2)), Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
 			Containers: []corev1.Container{{Name: ContainerName, Image: "image", Env: []corev1.EnvVar{{Name: "SIMCLR_THREADS", Value: "2"}}}},
 		}}},
+		Status: batchv1.JobStatus{Conditions: []batchv1.JobCondition{{Type: batchv1.JobFailed}}},
 	}
 	if diff := cmp.Diff(wantJob, job); diff != "" {
 		t.Errorf("Job (-want +got):\n%s", diff)

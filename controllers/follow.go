@@ -56,7 +56,9 @@ func (r *Reconciler) follow(ctx context.Context, s *scope, st *v1alpha1.StageSta
 	st.State = v1alpha1.StageRunning
 	s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonStarting,
 		fmt.Sprintf("stage %s: attempt %d is starting", st.Name, a.number))
-	s.noteNodes(a)
+	if s.startsSoon(a) && s.has(v1alpha1.ConditionResourcesFit, metav1.ConditionFalse, reasonUnschedulable) || !s.startsSoon(a) && !a.running() {
+		s.fit(a) // else it is told with what comes next, to write the status once
+	}
 	for rank := range a.workers {
 		if pod := a.podOf(rank); pod != nil && pod.DeletionTimestamp != nil {
 			s.stopping(st)
@@ -81,8 +83,8 @@ func (r *Reconciler) follow(ctx context.Context, s *scope, st *v1alpha1.StageSta
 	return nil
 }
 
-// noteNodes says so once every worker has a node.
-func (s *scope) noteNodes(a *attempt) {
+// fit says so once every worker has a node.
+func (s *scope) fit(a *attempt) {
 	var where []string
 	for rank := range a.workers {
 		pod := a.podOf(rank)
@@ -90,9 +92,6 @@ func (s *scope) noteNodes(a *attempt) {
 			return
 		}
 		where = append(where, fmt.Sprintf("pod %s is on node %s", pod.Name, pod.Spec.NodeName))
-	}
-	if s.startsSoon(a) && !s.has(v1alpha1.ConditionResourcesFit, metav1.ConditionFalse, reasonUnschedulable) {
-		return // it is told with what comes next, to write the status once
 	}
 	s.set(v1alpha1.ConditionResourcesFit, metav1.ConditionTrue, reasonScheduled, strings.Join(where, ", "))
 }
@@ -102,6 +101,16 @@ func (s *scope) startsSoon(a *attempt) bool {
 	return slices.ContainsFunc(a.pods, func(p corev1.Pod) bool {
 		return !podEnded(&p) && !isRunning(&p) && s.now.Sub(p.CreationTimestamp.Time) < pendingRetry
 	})
+}
+
+// running says whether every worker's trainer does.
+func (a *attempt) running() bool {
+	for rank := range a.workers {
+		if pod := a.podOf(rank); pod == nil || !isRunning(pod) {
+			return false
+		}
+	}
+	return true
 }
 
 // explainWait says why a rank does not run.

@@ -34,7 +34,6 @@ func (r *Reconciler) network(ctx context.Context, s *scope) error {
 		return nil
 	}
 	name := NetworkPolicyName(s.run.Name)
-	spec := r.policySpec(s.run.Name)
 	var have networkingv1.NetworkPolicy
 	err := r.Get(ctx, client.ObjectKey{Namespace: s.run.Namespace, Name: name}, &have)
 	switch {
@@ -42,14 +41,19 @@ func (r *Reconciler) network(ctx context.Context, s *scope) error {
 		return s.wait(waitf(reasonStopping, "NetworkPolicy %s is of a deleted run of this name and is going", name))
 	case err == nil && !controlledBy(&have, s.run):
 		return s.wait(blockf(reasonNameTaken, "NetworkPolicy %s exists and is not this run's: delete it", name))
-	case err == nil && sameSpec(&have.Spec, spec):
-		return nil
 	case err != nil && !apierrors.IsNotFound(err):
 		return err
 	}
-	apply := networkingv1ac.NetworkPolicy(name, s.run.Namespace).
+	spec := r.policySpec(s.run.Name)
+	if err == nil && sameSpec(&have.Spec, spec) {
+		return nil
+	}
+	object := networkingv1ac.NetworkPolicy(name, s.run.Namespace).
 		WithLabels(runLabels(s.run)).WithOwnerReferences(ownerReference(s.run)).WithSpec(spec)
-	return r.Apply(ctx, apply, client.FieldOwner(FieldManager), client.ForceOwnership)
+	if err == nil {
+		return r.Apply(ctx, object, client.FieldOwner(FieldManager), client.ForceOwnership)
+	}
+	return r.make(ctx, object, &have)
 }
 
 // wait keeps the next attempt from being made, where nothing else does already.

@@ -51,6 +51,10 @@ ingress:
 func TestNetworkPolicyIsAppliedOnlyWhenDifferent(t *testing.T) {
 	var applied []byte
 	r, api, _ := newTestReconciler(t, interceptor.Funcs{
+		Create: func(_ context.Context, _ client.WithWatch, o client.Object, _ ...client.CreateOption) (err error) {
+			applied, err = json.Marshal(o)
+			return err
+		},
 		Apply: func(_ context.Context, _ client.WithWatch, o runtime.ApplyConfiguration, _ ...client.ApplyOption) (err error) {
 			applied, err = json.Marshal(o)
 			return err

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/duration"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -31,9 +33,13 @@ func (r *Reconciler) progress(_ context.Context, s *scope) error {
 			URL: "http://" + net.JoinHostPort(pod.Status.PodIP, strconv.Itoa(r.ProgressPort)) + "/progress",
 		})
 	}
+	sample, due := r.Poller.Take(key)
+	if !due && s.starts(pod) {
+		return nil
+	}
+	s.fit(s.running)
 	s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonTraining,
 		fmt.Sprintf("stage %s: attempt %d runs on %s", st.Name, s.running.number, s.running.nodes()))
-	sample, due := r.Poller.Take(key)
 	switch {
 	case due && sample.Silence != "":
 		s.unreachable(st, sample.Silence)
@@ -46,6 +52,33 @@ func (r *Reconciler) progress(_ context.Context, s *scope) error {
 	}
 	s.stillStalled()
 	return nil
+}
+
+// firstAnswer is how long a trainer may take to tell its progress before Training is written without it.
+const firstAnswer = 5 * time.Second
+
+// starts says whether a trainer has only just started: that it trains is written with the first that it tells.
+func (s *scope) starts(pod *corev1.Pod) bool {
+	if pod.Status.PodIP == "" || !s.has(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonStarting) {
+		return false
+	}
+	ran, _ := s.ran(pod)
+	if ran >= firstAnswer {
+		return false
+	}
+	s.requeue(firstAnswer - ran)
+	s.justStarted = true
+	return true
+}
+
+// onlyStarts says whether all that is to be written is which pod has just started.
+func (s *scope) onlyStarts() bool {
+	if !s.justStarted {
+		return false
+	}
+	status := s.run.Status
+	status.ActivePod, status.ActiveSecondsBefore = s.before.Status.ActivePod, s.before.Status.ActiveSecondsBefore
+	return equality.Semantic.DeepEqual(s.before.Status, status)
 }
 
 func (s *scope) unreachable(st *v1alpha1.StageStatus, why string) {

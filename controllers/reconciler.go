@@ -10,15 +10,14 @@ import (
 	networkingv1 "k8s.io/api/networking/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/client-go/util/flowcontrol"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 
@@ -42,6 +41,7 @@ type Reconciler struct {
 
 	jobSets atomic.Bool // whether the cluster has JobSet, and the cache its JobSets
 	written written
+	configs configs
 
 	eventLimitOnce sync.Once
 	eventLimit     flowcontrol.PassiveRateLimiter
@@ -68,7 +68,7 @@ func (r *Reconciler) steps() []step {
 // +kubebuilder:rbac:groups="",resources=pods,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=create
 // +kubebuilder:rbac:groups="",resources=configmaps,verbs=list;watch;create;patch
-// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;create;patch
+// +kubebuilder:rbac:groups="",resources=persistentvolumeclaims,verbs=get;create
 // +kubebuilder:rbac:groups=networking.k8s.io,resources=networkpolicies,verbs=list;watch;create;patch
 // +kubebuilder:rbac:groups="",resources=events,verbs=list
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
@@ -81,6 +81,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Get(ctx, request.NamespacedName, &run); err != nil || run.DeletionTimestamp != nil || !managed(&run) {
 		r.Poller.Forget(request.NamespacedName)
 		r.written.forget(request.NamespacedName)
+		r.configs.forget(request.NamespacedName)
 		return ctrl.Result{}, client.IgnoreNotFound(err) // owner references clean up
 	}
 	if r.written.behind(&run, r.Clock.Now()) {
@@ -108,7 +109,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 
 // patch writes the status, only where it has changed and only over the one that was read.
 func (r *Reconciler) patch(ctx context.Context, s *scope) error {
-	if equality.Semantic.DeepEqual(s.before.Status, s.run.Status) {
+	if equality.Semantic.DeepEqual(s.before.Status, s.run.Status) || s.onlyStarts() {
 		return nil
 	}
 	lock := client.MergeFromWithOptions(s.before, client.MergeFromWithOptimisticLock{})
@@ -131,6 +132,7 @@ func (r *Reconciler) ended(ctx context.Context, s *scope) error {
 		return nil
 	}
 	r.Poller.Forget(client.ObjectKeyFromObject(s.run))
+	r.configs.forget(client.ObjectKeyFromObject(s.run))
 	if _, err := r.stopWorkloads(ctx, s); err != nil {
 		return err
 	}
@@ -163,8 +165,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&v1alpha1.SimCLRRun{}).
 		Owns(&corev1.ConfigMap{}).
 		Owns(&networkingv1.NetworkPolicy{}).
-		Watches(&batchv1.Job{}, handler.EnqueueRequestsFromMapFunc(runOf)). // some belong to JobSets
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(runOf)).
+		Watches(&batchv1.Job{}, ofRuns{}, builder.WithPredicates(tells{})). // some belong to JobSets
+		Watches(&corev1.Pod{}, ofRuns{}, builder.WithPredicates(tells{})).
 		WatchesRawSource(source.Channel(r.Poller.wake, &handler.EnqueueRequestForObject{})).
 		WithOptions(controller.Options{MaxConcurrentReconciles: reconcilesAtOnce})
 	if installed {
@@ -176,13 +178,4 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return err
 	}
 	return mgr.Add(&jobSetWatch{manager: mgr, controller: c, installed: func() { r.jobSets.Store(true) }})
-}
-
-// runOf is the run that a pod or a Job belongs to, by its label; what it owns is checked by UID later.
-func runOf(_ context.Context, object client.Object) []reconcile.Request {
-	name := object.GetLabels()[LabelRun]
-	if name == "" {
-		return nil
-	}
-	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: object.GetNamespace(), Name: name}}}
 }

@@ -158,8 +158,11 @@ func TestACacheThatIsBehindStopsNoAttemptOfAChangedRun(t *testing.T) {
 
 func TestAnErrorGoesBackToTheQueueAndTheStatusIsKept(t *testing.T) {
 	r, api, request := newTestReconciler(t, interceptor.Funcs{
-		Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
-			return apierrors.NewInternalError(errors.New("etcd is away"))
+		Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+			if _, isJob := o.(*batchv1.Job); isJob {
+				return apierrors.NewInternalError(errors.New("etcd is away"))
+			}
+			return c.Create(ctx, o, opts...)
 		},
 	})
 	if _, err := r.Reconcile(t.Context(), request); err == nil {
@@ -255,24 +258,22 @@ func TestAnEditWhileTheManagerWasDown(t *testing.T) {
 func TestWhatTheAPIServerRefusesIsTold(t *testing.T) {
 	invalid := apierrors.NewInvalid(schema.GroupKind{}, "x", nil)
 	forbidden := apierrors.NewForbidden(schema.GroupResource{}, "x", errors.New("exceeded quota"))
-	apply := func(refusal error) interceptor.Funcs {
-		return interceptor.Funcs{Apply: func(context.Context, client.WithWatch, runtime.ApplyConfiguration, ...client.ApplyOption) error {
-			return refusal
-		}}
-	}
-	create := func(refusal error) interceptor.Funcs {
-		return interceptor.Funcs{Create: func(context.Context, client.WithWatch, client.Object, ...client.CreateOption) error {
-			return refusal
+	refuse := func(refusal error, jobs bool) interceptor.Funcs {
+		return interceptor.Funcs{Create: func(ctx context.Context, c client.WithWatch, o client.Object, opts ...client.CreateOption) error {
+			if _, isJob := o.(*batchv1.Job); isJob == jobs {
+				return refusal
+			}
+			return c.Create(ctx, o, opts...)
 		}}
 	}
 	for name, tc := range map[string]struct {
 		through interceptor.Funcs
 		want    string
 	}{
-		"an invalid ConfigMap or claim":  {apply(invalid), reasonObjectRefused},
-		"a forbidden ConfigMap or claim": {apply(forbidden), reasonObjectRefused},
-		"an invalid Job":                 {create(invalid), reasonInvalidTemplate},
-		"a Job that admission forbids":   {create(forbidden), reasonPodCreationFailed},
+		"an invalid ConfigMap or claim":  {refuse(invalid, false), reasonObjectRefused},
+		"a forbidden ConfigMap or claim": {refuse(forbidden, false), reasonObjectRefused},
+		"an invalid Job":                 {refuse(invalid, true), reasonInvalidTemplate},
+		"a Job that admission forbids":   {refuse(forbidden, true), reasonPodCreationFailed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, api, request := newTestReconciler(t, tc.through)

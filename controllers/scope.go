@@ -23,6 +23,8 @@ type scope struct {
 	running  *attempt     // whose pod runs, as far as is known
 	claims   []string     // mounted read-only at /data/CLAIM
 
+	justStarted bool // the trainer; that is written with the first that it tells
+
 	unready error // why no attempt can be made, where that is known already
 
 	wanted       map[string]metav1.Condition

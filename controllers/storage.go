@@ -108,7 +108,7 @@ func (r *Reconciler) makeClaim(ctx context.Context, s *scope, spec *v1alpha1.Cla
 	case err != nil:
 		return err
 	case claim == nil:
-		return r.applyClaim(ctx, s, name, spec)
+		return r.createClaim(ctx, s, name, spec)
 	case claim.Labels[labelManagedBy] != FieldManager:
 		return blockf(reasonNameTaken, "PersistentVolumeClaim %s exists and is not simclr-operator's: delete it, or make a new run with output.existingClaim: %s", name, name)
 	case claim.DeletionTimestamp != nil:
@@ -119,7 +119,7 @@ func (r *Reconciler) makeClaim(ctx context.Context, s *scope, spec *v1alpha1.Cla
 	return s.needShared(claim, "output.claim.accessMode", corev1.ReadWriteMany)
 }
 
-func (r *Reconciler) applyClaim(ctx context.Context, s *scope, name string, spec *v1alpha1.ClaimSpec) error {
+func (r *Reconciler) createClaim(ctx context.Context, s *scope, name string, spec *v1alpha1.ClaimSpec) error {
 	mode := corev1.PersistentVolumeAccessMode(spec.AccessMode)
 	if mode == "" {
 		mode = corev1.ReadWriteOnce
@@ -134,11 +134,11 @@ func (r *Reconciler) applyClaim(ctx context.Context, s *scope, name string, spec
 	if spec.StorageClassName != nil {
 		want = want.WithStorageClassName(*spec.StorageClassName)
 	}
-	apply := corev1ac.PersistentVolumeClaim(name, s.run.Namespace).WithLabels(runLabels(s.run)).WithSpec(want)
+	object := corev1ac.PersistentVolumeClaim(name, s.run.Namespace).WithLabels(runLabels(s.run)).WithSpec(want)
 	if spec.Retention == v1alpha1.ClaimDelete {
-		apply = apply.WithOwnerReferences(ownerReference(s.run))
+		object = object.WithOwnerReferences(ownerReference(s.run))
 	}
-	return r.Apply(ctx, apply, client.FieldOwner(FieldManager), client.ForceOwnership)
+	return r.create(ctx, object, &corev1.PersistentVolumeClaim{})
 }
 
 // claimEvents say why a claim is not bound: of the volume controller, and of a provisioner outside of Kubernetes.

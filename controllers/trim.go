@@ -20,14 +20,32 @@ func Trim(object any) (any, error) {
 	switch o := object.(type) {
 	case *corev1.Pod:
 		o.Spec = corev1.PodSpec{NodeName: o.Spec.NodeName}
+		trimPod(&o.Status)
 	case *batchv1.Job:
 		trimJob(&o.Spec)
+		o.Status = batchv1.JobStatus{Conditions: o.Status.Conditions}
 	case *jobset.JobSet:
 		for i := range o.Spec.ReplicatedJobs {
 			trimJob(&o.Spec.ReplicatedJobs[i].Template.Spec)
 		}
 	}
 	return object, nil
+}
+
+// readConditions are those of a pod that are read.
+var readConditions = []corev1.PodConditionType{corev1.PodScheduled, corev1.PodReadyToStartContainers, corev1.DisruptionTarget}
+
+func trimPod(status *corev1.PodStatus) {
+	kept := corev1.PodStatus{Phase: status.Phase, Reason: status.Reason, Message: status.Message, PodIP: status.PodIP}
+	for _, c := range status.Conditions {
+		if slices.Contains(readConditions, c.Type) {
+			kept.Conditions = append(kept.Conditions, corev1.PodCondition{Type: c.Type, Status: c.Status, Reason: c.Reason, Message: c.Message})
+		}
+	}
+	for _, c := range status.ContainerStatuses {
+		kept.ContainerStatuses = append(kept.ContainerStatuses, corev1.ContainerStatus{Name: c.Name, State: c.State})
+	}
+	*status = kept
 }
 
 // trimJob keeps of the template what recallFromJobs reads.

@@ -31,7 +31,6 @@ type permission struct{ group, resource, verb string }
 
 const (
 	oldServers  = "informers list where the API server streams no initial events, before Kubernetes 1.32"
-	serverSide  = "server-side apply is audited as patch, and making an object by it needs create too"
 	eventSeries = "an event that repeats within six minutes becomes a series"
 )
 
@@ -45,9 +44,7 @@ var unseen = map[permission]string{
 	{"", "pods", "list"}:                                       oldServers,
 	{"", "configmaps", "list"}:                                 oldServers,
 	{"networking.k8s.io", "networkpolicies", "list"}:           oldServers,
-	{"", "configmaps", "create"}:                               serverSide,
-	{"", "persistentvolumeclaims", "create"}:                   serverSide,
-	{"networking.k8s.io", "networkpolicies", "create"}:         serverSide,
+	{"networking.k8s.io", "networkpolicies", "patch"}:          "of a run whose NetworkPolicy somebody changed, or whose manager was started otherwise",
 	{"", "events", "patch"}:                                    eventSeries,
 	{"events.k8s.io", "events", "patch"}:                       eventSeries,
 	{"kueue.x-k8s.io", "workloads", "list"}:                    "Kueue's words for a run that is queued; test/kueue has it",
