@@ -21,6 +21,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/checkpoint"
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
+	"github.com/simclr-operator/simclr-operator/trainer/stage"
 )
 
 // With --workers, run starts so many processes of itself that do the pretrain stage together, as the operator starts as many
@@ -37,8 +38,8 @@ const (
 )
 
 // several says whether a stage is done by several processes.
-func (f runFlags) several(run *v1alpha1.SimCLRRun, stage string) bool {
-	return f.workers > 1 && stage == v1alpha1.StagePretrain && run.Spec.Pretraining.From == nil
+func (f runFlags) several(run *v1alpha1.SimCLRRun, name string) bool {
+	return f.workers > 1 && name == v1alpha1.StagePretrain && run.Spec.Pretraining.From == nil
 }
 
 // checkWorkers that a run is to have here.
@@ -190,7 +191,7 @@ func (c *team) wait(ctx context.Context) error {
 			}
 		}
 	}
-	return c.cause(failed)
+	return c.cause(failed, context.Cause(ctx))
 }
 
 // signalOf a stop's cause.
@@ -202,8 +203,8 @@ func signalOf(cause error) os.Signal {
 }
 
 // cause of the failure of all: that of the first to fail but by the loss of another. Of those that were stopped worker 0 knows
-// what was saved.
-func (c *team) cause(failed []int) error {
+// what was saved; that they were told to, told says, or is nil.
+func (c *team) cause(failed []int, told error) error {
 	if len(failed) == 0 {
 		return nil
 	}
@@ -218,7 +219,19 @@ func (c *team) cause(failed []int) error {
 	if code > 0 && c.all[0].ProcessState.ExitCode() == code {
 		first = 0
 	}
+	if told != nil && code == contract.ExitCode(told) { // worker 0 may have learned of it from another first
+		return c.stopped(told)
+	}
 	return c.failure(first)
+}
+
+// stopped is that all were told to stop, with what worker 0 has saved.
+func (c *team) stopped(told error) error {
+	var m contract.TerminationMessage
+	if raw, err := os.ReadFile(c.message(0)); err != nil || json.Unmarshal(raw, &m) != nil {
+		return told
+	}
+	return stage.WithCheckpoint(told, m)
 }
 
 // failure of one of several: what it left, or how it ended.

@@ -51,19 +51,19 @@ func Run(ctx context.Context, o Options) (contract.TerminationMessage, error) {
 	m, err := run(ctx, o)
 	if err != nil {
 		if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
-			err = withCheckpoint(err, o.Tracker.Progress())
+			err = WithCheckpoint(err, o.Tracker.Termination(nil))
 		}
 		return o.Tracker.Termination(err), err
 	}
 	return *m, nil
 }
 
-// withCheckpoint adds to a stop's cause what the stage goes on from, where there is one.
-func withCheckpoint(err error, p contract.Progress) error {
-	if p.CheckpointSavedAt == "" && p.ResumedFrom == nil {
+// WithCheckpoint adds to a stop's cause what the stage goes on from, where there is one.
+func WithCheckpoint(err error, m contract.TerminationMessage) error {
+	if m.CheckpointStep == 0 && m.ResumedFrom == nil {
 		return err
 	}
-	return fmt.Errorf("%w (newest checkpoint of stage %s: step %d)", err, p.Stage, p.CheckpointStep)
+	return fmt.Errorf("%w (newest checkpoint of stage %s: step %d)", err, m.Stage, m.CheckpointStep)
 }
 
 func run(ctx context.Context, o Options) (*contract.TerminationMessage, error) {
