@@ -219,10 +219,11 @@ bench-breakdown: deps ## Where a step's time goes, kernel by kernel, and the mac
 	@go run ./hack/bench/breakdown
 
 RUNS ?= 1000
-GROWTH ?= 100,300,3000
+GROWTH ?= 100,300,1000,3000
+PEERS ?= 200
 .PHONY: bench-operator
-bench-operator: deps ## What the operator costs, beside a plain client, on kwok's nodes: RUNS=1000, GROWTH=100,300,3000.
+bench-operator: deps ## What the operator costs, beside a plain client, JobSet and Kubeflow Trainer, on kwok's nodes: RUNS=1000, PEERS=200, GROWTH=100,300,1000,3000.
 	@hack/cluster/build.sh $(K8S_BIN) etcd kube-apiserver kube-controller-manager kube-scheduler
-	@hack/tools/build.sh $(TOOLS_BIN) kwok
+	@hack/tools/build.sh $(TOOLS_BIN) kwok jobset kubeflow-trainer
 	@mkdir -p build/bench && CGO_ENABLED=0 go build -trimpath -o bin/manager ./cmd/manager
-	@go run ./hack/bench/operator -runs $(RUNS) -growth "$(GROWTH)"
+	@go run ./hack/bench/operator -runs $(RUNS) -growth "$(GROWTH)" -peers $(PEERS)

@@ -73,7 +73,7 @@ func (c *cluster) runChains(ctx context.Context, namespace string, chains [][]st
 	if err != nil {
 		return m, err
 	}
-	began := time.Now()
+	began, before := time.Now(), allSeconds()
 	for _, chain := range chains {
 		queue <- chain[0]
 	}
@@ -92,7 +92,9 @@ func (c *cluster) runChains(ctx context.Context, namespace string, chains [][]st
 	if err := c.waitForJobs(ctx, o, jobsOf(chains), plain.err); err != nil {
 		return m, err
 	}
-	return newMeasured(o, chains, began), nil
+	m = newMeasured(o, chains, began)
+	m.AllCPUSeconds = allSeconds() - before
+	return m, nil
 }
 
 // waitForJobs until so many are complete, as long as they become more.

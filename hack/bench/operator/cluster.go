@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -33,7 +34,7 @@ const (
 	podsPerNode = 2000
 	conditions  = "etcd without fsync; kube-controller-manager (Jobs and garbage collection, 20 Jobs at once) and kube-scheduler " +
 		"(without the volume plugins: kwok's nodes have no volumes) with QPS and burst 5000, as members of system:masters; " +
-		"10 kwok nodes for 2,000 pods each, whose pods run for 2 to 5 s"
+		"10 kwok nodes for 2,000 pods each, whose pods run for 2 to 5 s beside the plain client and the peers, for 15 to 25 s else"
 )
 
 const auditPolicy = `apiVersion: audit.k8s.io/v1
@@ -64,9 +65,18 @@ const (
 	userTrainer = "kubeflow-trainer"
 )
 
+// podTimes are within what bounds pods run.
+type podTimes struct{ shortest, longest time.Duration }
+
+var (
+	shortPods = podTimes{2 * time.Second, 5 * time.Second}   // the control plane is never idle, so that cost is all that tells
+	longPods  = podTimes{15 * time.Second, 25 * time.Second} // so that many are active at once
+)
+
 // cluster is a control plane with kwok's nodes, in a directory and at ports of its own.
 type cluster struct {
 	dir, bin, tools string
+	pods            podTimes
 	server          *envtest.Environment
 	config          *rest.Config
 	api             client.Client
@@ -74,8 +84,8 @@ type cluster struct {
 }
 
 // startCluster starts one with the binaries of etcd, kube-apiserver, … in bin, and kwok in tools.
-func startCluster(ctx context.Context, dir, bin, tools string) (*cluster, error) {
-	c := &cluster{dir: dir, bin: bin, tools: tools}
+func startCluster(ctx context.Context, dir, bin, tools string, pods podTimes) (*cluster, error) {
+	c := &cluster{dir: dir, bin: bin, tools: tools, pods: pods}
 	if err := c.start(ctx); err != nil {
 		c.stop()
 		return nil, err
@@ -162,7 +172,8 @@ func (c *cluster) startKwok() error {
 	if err != nil {
 		return err
 	}
-	config, err := c.write("stages.yaml", stages)
+	times := strings.NewReplacer("SHORTEST", fmt.Sprint(c.pods.shortest.Milliseconds()), "LONGEST", fmt.Sprint(c.pods.longest.Milliseconds()))
+	config, err := c.write("stages.yaml", times.Replace(stages))
 	if err != nil {
 		return err
 	}
@@ -267,6 +278,11 @@ func (c *cluster) run(name string, env []string, args ...string) error {
 	}
 	c.processes = append(c.processes, p)
 	return nil
+}
+
+// forget a process that was stopped.
+func (c *cluster) forget(p *process) {
+	c.processes = slices.DeleteFunc(c.processes, func(other *process) bool { return other == p })
 }
 
 func (c *cluster) stop() {

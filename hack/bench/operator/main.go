@@ -24,7 +24,7 @@ import (
 
 type options struct {
 	bin, tools, manager, output, directory string
-	runs                                   int
+	runs, peers                            int
 	growth                                 string
 }
 
@@ -34,7 +34,10 @@ type results struct {
 	Conditions string     `json:"conditions"`
 	Seconds    float64    `json:"seconds"` // of everything
 	Ceiling    measured   `json:"ceiling"`
-	Operator   []measured `json:"operator"` // by runs, ascending
+	Beside     measured   `json:"beside"`   // the operator on the ceiling's cluster
+	Operator   []measured `json:"operator"` // on clusters of their own, by runs, ascending
+	Ours       measured   `json:"ours"`     // the operator on the peers' cluster
+	Peers      []measured `json:"peers"`
 }
 
 func main() {
@@ -45,7 +48,8 @@ func main() {
 	flag.StringVar(&o.output, "output", "build/bench", "directory of operator.json and operator-runs.json")
 	flag.StringVar(&o.directory, "directory", "", "of the control plane's data and logs, kept; default: a temporary one")
 	flag.IntVar(&o.runs, "runs", 1000, "runs that are measured beside the plain client")
-	flag.StringVar(&o.growth, "growth", "100,300,3000", "runs at which the operator's cost is measured besides")
+	flag.StringVar(&o.growth, "growth", "100,300,1000,3000", "runs at which the operator's cost is measured alone")
+	flag.IntVar(&o.peers, "peers", 200, "runs whose Jobs JobSet and Kubeflow Trainer make too; 0: none")
 	flag.Parse()
 	ctrl.SetLogger(logr.Discard())
 	os.Exit(command.Run("operator", func(ctx context.Context) error { return run(ctx, o) }))
@@ -73,6 +77,11 @@ func run(ctx context.Context, o options) error {
 	if err := besideTheCeiling(ctx, o, &r); err != nil {
 		return err
 	}
+	if o.peers > 0 {
+		if err := besidePeers(ctx, o, &r); err != nil {
+			return err
+		}
+	}
 	for _, n := range sizes {
 		m, err := alone(ctx, o, n)
 		if err != nil {
@@ -86,7 +95,7 @@ func run(ctx context.Context, o options) error {
 
 // besideTheCeiling measures the plain client and the operator on one cluster.
 func besideTheCeiling(ctx context.Context, o options, r *results) error {
-	return onCluster(ctx, o, "beside", func(c *cluster) error {
+	return onCluster(ctx, o, "beside", shortPods, func(c *cluster) error {
 		const plain, ours = "plain", "runs"
 		for _, namespace := range []string{plain, ours} {
 			if err := c.makeNamespace(ctx, namespace); err != nil {
@@ -106,7 +115,7 @@ func besideTheCeiling(ctx context.Context, o options, r *results) error {
 		}
 		report.Say("  %.1f Jobs/s; the operator: %d runs", r.Ceiling.JobsPerSecond, o.runs)
 		m, err := c.runOperator(ctx, o.manager, ours, o.runs)
-		r.Operator = append(r.Operator, m)
+		r.Beside = m
 		report.Say("  %.1f Jobs/s", m.JobsPerSecond)
 		return err
 	})
@@ -114,7 +123,7 @@ func besideTheCeiling(ctx context.Context, o options, r *results) error {
 
 // alone measures the operator on a cluster of its own.
 func alone(ctx context.Context, o options, n int) (m measured, err error) {
-	err = onCluster(ctx, o, fmt.Sprint("runs-", n), func(c *cluster) error {
+	err = onCluster(ctx, o, fmt.Sprint("runs-", n), longPods, func(c *cluster) error {
 		if err := c.makeNamespace(ctx, "runs"); err != nil {
 			return err
 		}
@@ -126,12 +135,12 @@ func alone(ctx context.Context, o options, n int) (m measured, err error) {
 	return m, err
 }
 
-func onCluster(ctx context.Context, o options, name string, measure func(*cluster) error) error {
+func onCluster(ctx context.Context, o options, name string, pods podTimes, measure func(*cluster) error) error {
 	dir := filepath.Join(o.directory, name)
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o700)); err != nil {
 		return err
 	}
-	c, err := startCluster(ctx, dir, o.bin, o.tools)
+	c, err := startCluster(ctx, dir, o.bin, o.tools, pods)
 	if err != nil {
 		return err
 	}

@@ -19,14 +19,17 @@ import (
 
 // measured is one way of having the Jobs of some runs made.
 type measured struct {
-	Runs int `json:"runs"`
-	Jobs int `json:"jobs"`
+	Name string `json:"name,omitempty"` // of a peer
+	Runs int    `json:"runs"`
+	Jobs int    `json:"jobs"`
 	// Seconds from the first object made to the last Job's completion.
 	Seconds       float64 `json:"seconds"`
 	JobsPerSecond float64 `json:"jobsPerSecond"`
 	// Seconds from a Job's completion, and from its pod's exit, to the next Job of its chain: the 99th percentile.
 	CompletionToNext float64 `json:"completionToNextP99"`
 	ExitToNext       float64 `json:"exitToNextP99"`
+	// CPU seconds of everything: the control plane, the nodes, who makes the Jobs, and this program, which watches.
+	AllCPUSeconds float64 `json:"allCPUSeconds"`
 	// Of the programs that are measured, not of a plain client.
 	PeakMiB      float64        `json:"peakMiB,omitempty"`
 	CPUSeconds   float64        `json:"cpuSeconds,omitempty"`
@@ -131,6 +134,25 @@ func sum(family *dto.MetricFamily, label, value string) (total float64) {
 		}
 	}
 	return total
+}
+
+// since is a family's histograms less what they had before.
+func since(before, now *dto.MetricFamily) *dto.MetricFamily {
+	had := map[string]*dto.Histogram{}
+	for _, m := range before.GetMetric() {
+		had[fmt.Sprint(m.GetLabel())] = m.GetHistogram()
+	}
+	for _, m := range now.GetMetric() {
+		old, h := had[fmt.Sprint(m.GetLabel())], m.GetHistogram()
+		if old == nil {
+			continue
+		}
+		h.SampleCount = new(h.GetSampleCount() - old.GetSampleCount())
+		for i, b := range h.GetBucket() {
+			b.CumulativeCount = new(b.GetCumulativeCount() - old.GetBucket()[i].GetCumulativeCount())
+		}
+	}
+	return now
 }
 
 // histogramQuantile is Prometheus' histogram_quantile: linear within the bucket.

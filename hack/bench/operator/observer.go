@@ -129,6 +129,19 @@ func (o *observer) count() int {
 	return o.done
 }
 
+// made is how many Jobs there were.
+func (o *observer) made() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	made := 0
+	for _, t := range o.jobs {
+		if !t.created.IsZero() {
+			made++
+		}
+	}
+	return made
+}
+
 // gaps in seconds from a Job's completion, and from its pod's exit, to the next Job of its chain.
 func (o *observer) gaps(chains [][]string) (complete, exited []float64) {
 	o.mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -108,18 +109,25 @@ func (c *cluster) runOperator(ctx context.Context, binary, namespace string, n i
 	if err != nil {
 		return m, err
 	}
-	began := time.Now()
+	began, before := time.Now(), allSeconds()
 	if err := c.submit(ctx, namespace, n); err != nil {
 		return m, err
 	}
-	if err := c.waitForJobs(ctx, o, jobsOf(chains), func() error { return nil }); err != nil {
+	var started map[string]*dto.MetricFamily // the manager's metrics once every run has had a Job
+	if err := c.waitForJobs(ctx, o, jobsOf(chains), func() (err error) {
+		if started == nil && o.made() >= n {
+			started, err = scrape(ctx, mgr.metrics)
+		}
+		return err
+	}); err != nil {
 		return m, err
 	}
 	if err := c.waitForRuns(ctx, namespace, n); err != nil {
 		return m, err
 	}
 	m = newMeasured(o, chains, began)
-	err = c.account(ctx, &m, mgr, began)
+	m.AllCPUSeconds = allSeconds() - before
+	err = c.account(ctx, &m, mgr, began, started[reconcileTime])
 	return m, err
 }
 
@@ -166,7 +174,7 @@ func (c *cluster) waitForRuns(ctx context.Context, namespace string, n int) erro
 }
 
 // account adds what the manager took.
-func (c *cluster) account(ctx context.Context, m *measured, mgr *manager, began time.Time) error {
+func (c *cluster) account(ctx context.Context, m *measured, mgr *manager, began time.Time, started *dto.MetricFamily) error {
 	time.Sleep(2 * time.Second) // what it still writes: the recorder's events
 	u, err := mgr.usage()
 	if err != nil {
@@ -182,9 +190,11 @@ func (c *cluster) account(ctx context.Context, m *measured, mgr *manager, began 
 	}
 	m.Reconciles = sum(families["controller_runtime_reconcile_total"], "", "")
 	m.Reads = sum(families["rest_client_requests_total"], "method", "GET")
-	m.ReconcileP99, err = histogramQuantile(0.99, families["controller_runtime_reconcile_time_seconds"])
+	m.ReconcileP99, err = histogramQuantile(0.99, since(started, families[reconcileTime]))
 	return err
 }
+
+const reconcileTime = "controller_runtime_reconcile_time_seconds"
 
 func quantity(n int64) *resource.Quantity { return resource.NewQuantity(n, resource.DecimalSI) }
 

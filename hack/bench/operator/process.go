@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -83,6 +84,29 @@ func (p *process) usage() (usage, error) {
 		return usage{}, err
 	}
 	return parseUsage(string(status), stat)
+}
+
+// allSeconds of CPU that this program and those that it has started have taken: a process that has ended is in none.
+func allSeconds() (seconds float64) {
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		panic(err) // the pattern is right
+	}
+	for _, path := range stats {
+		stat, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		if len(fields) < 13 || fields[1] != strconv.Itoa(os.Getpid()) && filepath.Base(filepath.Dir(path)) != strconv.Itoa(os.Getpid()) {
+			continue
+		}
+		for _, field := range fields[11:13] {
+			ticks, _ := strconv.ParseFloat(field, 64)
+			seconds += ticks / ticksPerSecond
+		}
+	}
+	return seconds
 }
 
 func parseUsage(status string, stat []byte) (u usage, err error) {

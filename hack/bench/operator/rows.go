@@ -22,9 +22,8 @@ const (
 )
 
 func (r *results) write(output string) error {
-	beside := r.Operator[0]
 	slices.SortFunc(r.Operator, func(a, b measured) int { return cmp.Compare(a.Runs, b.Runs) })
-	rows := r.rows(&beside)
+	rows := r.rows()
 	if err := os.MkdirAll(output, 0o755); err != nil {
 		return err
 	}
@@ -39,22 +38,49 @@ func (r *results) write(output string) error {
 	return report.Table(os.Stdout, rows)
 }
 
-// rows of all that was measured; beside is the operator's on the plain client's cluster.
-func (r *results) rows(beside *measured) []report.Row {
-	name := fmt.Sprintf("%d runs of 3 stages: ", beside.Runs)
+// rows of all that was measured.
+func (r *results) rows() []report.Row {
+	ours, plain := &r.Beside, &r.Ceiling
+	name := fmt.Sprintf("%d runs of 3 stages beside a plain client: ", ours.Runs)
+	perJob := func(m *measured) float64 { return 1000 * m.AllCPUSeconds / float64(m.Jobs) }
 	rows := []report.Row{
-		report.NewRow(name+"Jobs beside a plain client's", "1/s", beside.JobsPerSecond, r.Ceiling.JobsPerSecond, new(targetRate), report.Higher),
-		lower(name+"from a Job's completion to the next Job, p99", "s", beside.CompletionToNext, new(targetNext)),
-		lower(name+"from a trainer's exit to the next Job, p99", "s", beside.ExitToNext, nil),
+		report.NewRow(name+"Jobs", "1/s", ours.JobsPerSecond, plain.JobsPerSecond, new(targetRate), report.Higher),
+		report.NewRow(name+"CPU of everything", "ms/Job", perJob(ours), perJob(plain), nil, report.Lower),
+		withPeer(name+"from a Job's completion to the next Job, p99", "s", ours.CompletionToNext, plain.CompletionToNext, new(targetNext)),
+		withPeer(name+"from a trainer's exit to the next Job, p99", "s", ours.ExitToNext, plain.ExitToNext, nil),
+	}
+	rows = append(rows, costs(ours, name, true)...)
+	for i := range r.Peers {
+		rows = append(rows, r.perJob(&r.Peers[i])...)
 	}
 	for i := range r.Operator {
-		rows = append(rows, costs(&r.Operator[i], r.Operator[i].Runs == beside.Runs)...)
+		m := &r.Operator[i]
+		name := fmt.Sprintf("%d runs of 3 stages: ", m.Runs)
+		rows = append(rows, lower(name+"from a Job's completion to the next Job, p99", "s", m.CompletionToNext, nil))
+		rows = append(rows, costs(m, name, m.Runs == ours.Runs)...)
 	}
 	return rows
 }
 
-func costs(m *measured, main bool) []report.Row {
-	name, runs := fmt.Sprintf("%d runs of 3 stages: ", m.Runs), float64(m.Runs)
+// perJob sets ours beside a peer's: the targets are of the ratio.
+func (r *results) perJob(peer *measured) []report.Row {
+	name := fmt.Sprintf("%d Jobs beside %s: ", peer.Jobs, peer.Name)
+	row := func(what, unit string, of func(*measured) float64) report.Row {
+		return report.NewRow(name+what, unit, of(&r.Ours), of(peer), new(1.0), report.Lower)
+	}
+	return []report.Row{
+		row("time", "s/Job", func(m *measured) float64 { return m.Seconds / float64(m.Jobs) }),
+		row("CPU", "ms/Job", func(m *measured) float64 { return 1000 * m.CPUSeconds / float64(m.Jobs) }),
+		row("resident memory at most", "MiB", func(m *measured) float64 { return m.PeakMiB }),
+		row("writes with events", "1/Job", func(m *measured) float64 {
+			events, others := m.writes()
+			return float64(events+others) / float64(m.Jobs)
+		}),
+	}
+}
+
+func costs(m *measured, name string, main bool) []report.Row {
+	runs := float64(m.Runs)
 	target := func(v float64, holds bool) *float64 {
 		if !holds {
 			return nil
@@ -76,4 +102,9 @@ func costs(m *measured, main bool) []report.Row {
 // lower is a row without a peer; less is better.
 func lower(name, unit string, ours float64, target *float64) report.Row {
 	return report.Row{Case: name, Unit: unit, Ours: ours, Target: target, Better: report.Lower}
+}
+
+// withPeer is a row whose target is of ours, not of the ratio; less is better.
+func withPeer(name, unit string, ours, peer float64, target *float64) report.Row {
+	return report.Row{Case: name, Unit: unit, Ours: ours, Peer: &peer, Ratio: new(ours / peer), Target: target, Better: report.Lower}
 }
