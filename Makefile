@@ -54,7 +54,7 @@ vet: ## Run go vet.
 .PHONY: lint
 lint: deps ## Run golangci-lint.
 	@hack/tools/build.sh $(TOOLS_BIN) golangci-lint
-	@for module in . hack/cluster hack/images hack/lint-api; do \
+	@for module in . hack/bench/growth hack/cluster hack/images hack/lint-api; do \
 	  (cd $$module && $(TOOLS_BIN)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...) || exit 1; \
 	done
 
@@ -227,3 +227,5 @@ bench-operator: deps ## What the operator costs, beside a plain client, JobSet a
 	@hack/tools/build.sh $(TOOLS_BIN) kwok jobset kubeflow-trainer
 	@mkdir -p build/bench && CGO_ENABLED=0 go build -trimpath -o bin/manager ./cmd/manager
 	@go run ./hack/bench/operator -runs $(RUNS) -growth "$(GROWTH)" -peers $(PEERS)
+	@case "$(GROWTH)" in *,*) \
+	  go -C hack/bench/growth run . -in $(CURDIR)/build/bench/operator-runs.json -out $(CURDIR)/build/bench/operator-growth.svg;; esac
