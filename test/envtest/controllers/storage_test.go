@@ -160,12 +160,13 @@ func TestClaimDeletedWhileItIsUsed(t *testing.T) {
 	run := c.create(wrap.MakeRun(c.namespace, "reader").LinearEvaluation().DatasetURI("pvc://images", v1alpha1.FormatImageFolder))
 	job := c.job(run, "pretrain", 1)
 	c.must(api.Delete(t.Context(), claim))
-	c.runs(job)
+	pod := c.runs(job)
 	c.condition(run, v1alpha1.ConditionProgressing, metav1.ConditionTrue, "Training")
 	c.condition(run, v1alpha1.ConditionStalled, metav1.ConditionFalse, "AsExpected")
 	m := pretrainResult
 	m.Stage = "pretrain"
-	c.succeeds(job, "pretrain", m)
+	c.exits(pod, 0, wrap.Message(m))
+	c.ends(job, batchv1.JobComplete)
 	c.condition(run, v1alpha1.ConditionProgressing, metav1.ConditionFalse, "DatasetClaimNotFound", "being deleted")
 	if st := c.get(run).Status.Stages[0]; st.State != v1alpha1.StageComplete {
 		t.Errorf("stage %+v", st)
