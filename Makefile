@@ -104,10 +104,16 @@ cluster-down: ## Stop the local cluster and remove every trace of it.
 images: deps ## Build the container images into build/images, without Docker.
 	@go -C hack/images run . build --output $(IMAGES) --tag $(TAG) pause manager simclr-trainer
 
+.PHONY: images-accelerators
+images-accelerators: deps ## Build the trainer's images for GPUs and TPUs into build/images-accelerators: ACCELERATORS="cuda tpu" (gigabytes of PyPI's wheels).
+	@hack/deps.sh python3-pip
+	@go -C hack/images run . build --output $(CURDIR)/build/images-accelerators --tag $(TAG) $(addprefix simclr-trainer-,$(or $(ACCELERATORS),cuda tpu))
+
 .PHONY: push
-push: deps ## Build the container images and push them to REGISTRY.
+push: deps ## Build the container images and push them to REGISTRY; with ACCELERATORS="cuda tpu" the trainer's for GPUs and TPUs, too.
 	@[ -n "$(REGISTRY)" ] || { echo "make push REGISTRY=ghcr.io/you [TAG=$(TAG)]"; exit 1; }
-	@go -C hack/images run . push --registry $(REGISTRY) --tag $(TAG) manager simclr-trainer
+	@[ -z "$(ACCELERATORS)" ] || hack/deps.sh python3-pip
+	@go -C hack/images run . push --registry $(REGISTRY) --tag $(TAG) manager simclr-trainer $(addprefix simclr-trainer-,$(ACCELERATORS))
 
 .PHONY: helm
 helm:

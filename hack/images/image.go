@@ -27,6 +27,8 @@ type recipe struct {
 	dir     string // where it is; "": /usr/local/bin
 	cgo     bool   // the program needs shared libraries
 	base    bool   // users, certificates, /tmp
+	wheels  []wheel
+	env     []string
 }
 
 var recipes = map[string]recipe{
@@ -35,6 +37,17 @@ var recipes = map[string]recipe{
 	"jobset":         {title: "JobSet's controller, for the local cluster", module: "hack/tools/jobset", pkg: "sigs.k8s.io/jobset", program: "manager", dir: "/", base: true},
 	"kueue":          {title: "Kueue's manager, for tests", module: "hack/tools/kueue", pkg: "sigs.k8s.io/kueue/cmd/kueue", program: "manager", dir: "/", base: true},
 	"simclr-trainer": {title: "simclr-operator's trainer on CPUs", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true},
+	"simclr-trainer-cuda": {
+		title: "simclr-operator's trainer on NVIDIA GPUs", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true, wheels: cuda,
+		env: []string{
+			"NVIDIA_DRIVER_CAPABILITIES=compute,utility",
+			"LD_LIBRARY_PATH=/usr/local/nvidia/lib64", // where GKE mounts the driver
+			"XLA_FLAGS=--xla_gpu_cuda_data_dir=" + pluginsDir + "/nvidia/cu13",
+		},
+	},
+	"simclr-trainer-tpu": {
+		title: "simclr-operator's trainer on TPUs", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true, wheels: tpu,
+	},
 }
 
 func imageNames() []string { return slices.Sorted(maps.Keys(recipes)) }
@@ -51,7 +64,19 @@ func assemble(ctx context.Context, repository, name string) (v1.Image, error) {
 		return nil, err
 	}
 	defer cleanup()
+	layers, err := r.layers(ctx, repository, program)
+	if err != nil {
+		return nil, err
+	}
+	img, err := mutate.AppendLayers(empty.Image, layers...)
+	if err != nil {
+		return nil, err
+	}
+	return mutate.ConfigFile(img, r.config(img))
+}
 
+// layers of the image, what changes least first, so that images share what they can.
+func (r recipe) layers(ctx context.Context, repository, program string) ([]v1.Layer, error) {
 	var layers []v1.Layer
 	add := func(files files) error {
 		l, err := files.layer()
@@ -75,15 +100,21 @@ func assemble(ctx context.Context, repository, name string) (v1.Image, error) {
 		if err := add(libraries); err != nil {
 			return nil, err
 		}
+		plugins, err := wheelLayers(ctx, filepath.Join(repository, "build/wheels"), r.wheels, libraries)
+		if err != nil {
+			return nil, err
+		}
+		layers = append(layers, plugins...)
 	}
-	if err := add(files{r.path(): {from: program, mode: 0o755}}); err != nil {
-		return nil, err
+	return layers, add(files{r.path(): {from: program, mode: 0o755}})
+}
+
+// licences of the image in SPDX's words.
+func (r recipe) licences() string {
+	if len(r.wheels) > 0 {
+		return "Apache-2.0 AND LicenseRef-of-the-plugins-under-" + strings.ReplaceAll(strings.TrimPrefix(pluginsDir, "/"), "/", "-")
 	}
-	img, err := mutate.AppendLayers(empty.Image, layers...)
-	if err != nil {
-		return nil, err
-	}
-	return mutate.ConfigFile(img, r.config(img))
+	return "Apache-2.0"
 }
 
 // path of the program in the image.
@@ -105,13 +136,13 @@ func (r recipe) config(img v1.Image) *v1.ConfigFile {
 	c.Created = v1.Time{Time: time.Unix(0, 0).UTC()}
 	c.Config = v1.Config{
 		Entrypoint: []string{r.path()},
-		Env:        []string{"PATH=" + binDir + ":/usr/bin:/bin"},
+		Env:        append([]string{"PATH=" + binDir + ":/usr/bin:/bin"}, r.env...),
 		User:       "65532:65532",
 		WorkingDir: "/",
 		Labels: map[string]string{
 			"org.opencontainers.image.title":    r.title,
 			"org.opencontainers.image.source":   "https://github.com/simclr-operator/simclr-operator",
-			"org.opencontainers.image.licenses": "Apache-2.0",
+			"org.opencontainers.image.licenses": r.licences(),
 		},
 	}
 	return c

@@ -3,6 +3,8 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -29,20 +31,41 @@ type files map[string]file
 
 // layer writes the files in the order of their paths, all of root's and of the epoch's time.
 func (f files) layer() (v1.Layer, error) {
-	all := f.withParents()
 	var b bytes.Buffer
-	w := tar.NewWriter(&b)
-	for _, p := range slices.Sorted(maps.Keys(all)) {
-		if err := all[p].write(w, p); err != nil {
-			return nil, fmt.Errorf("%s: %w", p, err)
-		}
-	}
-	if err := w.Close(); err != nil {
+	if err := f.archive(&b); err != nil {
 		return nil, err
 	}
 	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(b.Bytes())), nil
 	})
+}
+
+// storedLayer is a layer that is too large for memory: a compressed file, which must stay while the layer is used.
+func (f files) storedLayer(name string) (v1.Layer, error) {
+	out, err := os.Create(name)
+	if err != nil {
+		return nil, err
+	}
+	z, err := gzip.NewWriterLevel(out, gzip.BestSpeed)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(f.archive(z), z.Close(), out.Close()); err != nil {
+		return nil, err
+	}
+	return tarball.LayerFromFile(name)
+}
+
+// archive writes the files as a tar archive.
+func (f files) archive(to io.Writer) error {
+	all := f.withParents()
+	w := tar.NewWriter(to)
+	for _, p := range slices.Sorted(maps.Keys(all)) {
+		if err := all[p].write(w, p); err != nil {
+			return fmt.Errorf("%s: %w", p, err)
+		}
+	}
+	return w.Close()
 }
 
 func (f files) withParents() files {
@@ -71,17 +94,31 @@ func (f file) write(w *tar.Writer, p string) error {
 		h.Typeflag, h.Name = tar.TypeDir, h.Name+"/"
 		return w.WriteHeader(h)
 	}
-	content := f.content
 	if f.from != "" {
-		var err error
-		if content, err = os.ReadFile(f.from); err != nil {
-			return err
-		}
+		return copyFile(w, h, f.from)
 	}
-	h.Typeflag, h.Size = tar.TypeReg, int64(len(content))
+	h.Typeflag, h.Size = tar.TypeReg, int64(len(f.content))
 	if err := w.WriteHeader(h); err != nil {
 		return err
 	}
-	_, err := w.Write(content)
+	_, err := w.Write(f.content)
+	return err
+}
+
+func copyFile(w *tar.Writer, h *tar.Header, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	info, err := in.Stat()
+	if err != nil {
+		return err
+	}
+	h.Typeflag, h.Size = tar.TypeReg, info.Size()
+	if err := w.WriteHeader(h); err != nil {
+		return err
+	}
+	_, err = io.Copy(w, in)
 	return err
 }

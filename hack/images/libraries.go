@@ -12,20 +12,25 @@ import (
 // libraryFiles are the shared libraries that a program needs, directly and through others, its interpreter, and the
 // licences of the Debian packages that they are from.
 func libraryFiles(program string) (files, error) {
-	cache, err := linkerCache()
-	if err != nil {
-		return nil, err
-	}
 	interpreter, err := interpreterOf(program)
 	if err != nil {
 		return nil, err
 	}
-	all := files{}
-	if err := all.addLibrary(interpreter, interpreter); err != nil {
+	all, err := librariesOf([]string{program}, map[string]bool{filepath.Base(interpreter): true})
+	if err != nil {
 		return nil, err
 	}
-	queue := []string{program}
-	seen := map[string]bool{filepath.Base(interpreter): true}
+	return all, all.addLibrary(interpreter, interpreter)
+}
+
+// librariesOf are the shared libraries that programs or libraries need, directly and through others, but for those that
+// have been seen, and their licences.
+func librariesOf(queue []string, seen map[string]bool) (files, error) {
+	cache, err := linkerCache()
+	if err != nil {
+		return nil, err
+	}
+	all := files{}
 	for len(queue) > 0 {
 		needed, err := neededBy(queue[0])
 		if err != nil {
