@@ -224,6 +224,13 @@ bench-breakdown: deps ## Where a step's time goes, kernel by kernel, and the mac
 	@mkdir -p build/bench
 	@go run ./hack/bench/breakdown
 
+.PHONY: verify-accelerators
+verify-accelerators: ## Compile the step for GPUs and TPUs that are not here, beside the same step in JAX (35 minutes at first; 5 GB; FULL=1: hours).
+	@hack/accelerators/venv.sh
+	@mkdir -p build/accelerators && go build -o build/accelerators/emit ./hack/accelerators/emit
+	@build/accelerators/venv/bin/python hack/accelerators/verify.py --emit build/accelerators/emit --cache build/accelerators/cache \
+	  --output build/bench $(if $(FULL),--full) --only "$(CASES)"
+
 RUNS ?= 1000
 GROWTH ?= 100,300,1000,3000
 PEERS ?= 200
