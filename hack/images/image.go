@@ -31,22 +31,26 @@ type recipe struct {
 	env     []string
 }
 
+// quiet keeps go-xla from looking for plugins in the system's places, and from saying that an image has none, at every start: those
+// of an image are found by their paths.
+var quiet = []string{"PJRT_PLUGIN_LIBRARY_PATH="}
+
 var recipes = map[string]recipe{
 	"pause":          {title: "pause", module: "hack/images", pkg: "./pause", program: "pause"},
 	"manager":        {title: "simclr-operator's manager", pkg: "./cmd/manager", program: "manager", base: true},
 	"jobset":         {title: "JobSet's controller, for the local cluster", module: "hack/tools/jobset", pkg: "sigs.k8s.io/jobset", program: "manager", dir: "/", base: true},
 	"kueue":          {title: "Kueue's manager, for tests", module: "hack/tools/kueue", pkg: "sigs.k8s.io/kueue/cmd/kueue", program: "manager", dir: "/", base: true},
-	"simclr-trainer": {title: "simclr-operator's trainer on CPUs", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true},
+	"simclr-trainer": {title: "simclr-operator's trainer on CPUs", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true, env: quiet},
 	"simclr-trainer-cuda": {
 		title: "simclr-operator's trainer on NVIDIA GPUs", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true, wheels: cuda,
-		env: []string{
+		env: append([]string{
 			"NVIDIA_DRIVER_CAPABILITIES=compute,utility",
 			"LD_LIBRARY_PATH=/usr/local/nvidia/lib64", // where GKE mounts the driver
 			"XLA_FLAGS=--xla_gpu_cuda_data_dir=" + pluginsDir + "/nvidia/cu13",
-		},
+		}, quiet...),
 	},
 	"simclr-trainer-tpu": {
-		title: "simclr-operator's trainer on TPUs", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true, wheels: tpu,
+		title: "simclr-operator's trainer on TPUs", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true, wheels: tpu, env: quiet,
 	},
 }
 
