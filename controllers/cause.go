@@ -3,6 +3,7 @@ package controllers
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -160,19 +161,31 @@ func earlier(a, b time.Time) time.Time {
 // withoutCause is an attempt that failed although no pod that is left tells why.
 func (a *attempt) withoutCause(causes []cause) outcome {
 	o := outcome{kind: outcomeDisrupted, vanished: true}
-	for rank := range a.workers {
-		if a.podOf(rank) == nil {
-			o.failure.Rank = new(rank)
-			o.failure.Reason, o.failure.Message = "PodDeleted", fmt.Sprintf("rank %d of %d: its pod was deleted", rank, a.workers)
-			if c := jobCondition(a.job, batchv1.JobFailed); c != nil && c.Reason == batchv1.JobReasonPodFailurePolicy {
-				o.failure.Message = clean(o.failure.Message+": "+c.Message, maxText)
-			}
-			return o
-		}
+	said := ""
+	if c := jobCondition(a.job, batchv1.JobFailed); c != nil && c.Reason == batchv1.JobReasonPodFailurePolicy {
+		said = ": " + c.Message
+	}
+	if rank := a.firstGone(said); rank != nil {
+		o.failure.Rank, o.failure.Reason = rank, "PodDeleted"
+		o.failure.Message = clean(fmt.Sprintf("rank %d of %d: its pod was deleted%s", *rank, a.workers, said), maxText)
+		return o
 	}
 	if len(causes) > 0 {
 		o.failure, o.vanished = causes[0].failure, false
 		o.failure.Reason = reasonPeerLost
 	}
 	return o
+}
+
+// firstGone is the rank of a pod that is gone; of several the one that the Job says failed first, by its pod's name (KEP-3329).
+func (a *attempt) firstGone(said string) (first *int32) {
+	for rank := range a.workers {
+		if a.podOf(rank) != nil {
+			continue
+		}
+		if first == nil || said != "" && strings.Contains(said, fmt.Sprintf("/%s-%d-", a.job.Name, rank)) {
+			first = new(rank)
+		}
+	}
+	return first
 }

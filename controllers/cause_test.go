@@ -62,6 +62,7 @@ func TestJudgeWorkers(t *testing.T) {
 	for name, tc := range map[string]struct {
 		pods pods
 		job  batchv1.JobConditionType // at second 20
+		said string                   // by the Job, of the pod failure policy
 		want seenOutcome
 	}{
 		"no pods yet":         {pods: pods{nil, nil}},
@@ -106,6 +107,9 @@ func TestJudgeWorkers(t *testing.T) {
 		"the network was cut": {
 			pods: pods{ends(13, 15, lost), ends(13, 16, "")}, job: batchv1.JobFailed, want: seenOutcome{outcomeDisrupted, "PeerLost", "rank 0 of 2: rank 1 is gone", 0, 7}},
 		"all pods are gone": {pods: pods{nil, nil}, job: batchv1.JobFailed, want: seenOutcome{outcomeDisrupted, "PodDeleted", "rank 0 of 2", 0, 0}},
+		"all pods are gone, and the Job says which failed first": {
+			pods: pods{nil, nil}, job: batchv1.JobFailed, said: "Container trainer for pod ns/run-pretrain-2-w-0-1-abcde failed with exit code 143 matching FailJob rule at index 1",
+			want: seenOutcome{outcomeDisrupted, "PodDeleted", "rank 1 of 2: its pod was deleted: Container trainer", 1, 0}},
 		"a user error is one wherever it is": {
 			pods: pods{ends(143, 9, saved), ends(10, 15, said(10, "BadData", "no images"))},
 			want: seenOutcome{outcomeFatal, "BadData", "rank 1 of 2: no images", 1, 7}},
@@ -120,6 +124,10 @@ func TestJudgeWorkers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := workersOf(t, tc.pods, tc.job)
+			if tc.said != "" {
+				c := jobCondition(a.job, tc.job)
+				c.Reason, c.Message = batchv1.JobReasonPodFailurePolicy, tc.said
+			}
 			o := judge(a)
 			got := seenOutcome{Kind: o.kind, Reason: o.failure.Reason, Words: o.failure.Message}
 			if o.failure.Rank != nil {
@@ -155,6 +163,9 @@ func workersOf(t *testing.T, pods []func(*wrap.PodWrapper), end batchv1.JobCondi
 		if change != nil {
 			w := wrap.MakePod(job, job.Name+"-"+string(rune('0'+rank))+"-abcde", "node").Rank(rank, set.UID)
 			change(w)
+			if _, err := Trim(&w.Pod); err != nil { // as the cache has it
+				t.Fatal(err)
+			}
 			all = append(all, w.Pod)
 		}
 	}

@@ -39,7 +39,7 @@ func trimPod(status *corev1.PodStatus) {
 	kept := corev1.PodStatus{Phase: status.Phase, Reason: status.Reason, Message: status.Message, PodIP: status.PodIP}
 	for _, c := range status.Conditions {
 		if slices.Contains(readConditions, c.Type) {
-			kept.Conditions = append(kept.Conditions, corev1.PodCondition{Type: c.Type, Status: c.Status, Reason: c.Reason, Message: c.Message})
+			kept.Conditions = append(kept.Conditions, corev1.PodCondition{Type: c.Type, Status: c.Status, Reason: c.Reason, Message: c.Message, LastTransitionTime: c.LastTransitionTime})
 		}
 	}
 	for _, c := range status.ContainerStatuses {
