@@ -28,7 +28,7 @@ type pipe struct {
 
 const pipeBuffer = 64 << 10 // bytes
 
-// purpose of a connection of a lane.
+// laneOf is the number of the lane that a connection is for, by its purpose.
 func laneOf(p purpose) (int, bool) {
 	n := int(p) - int(exchanges)
 	return n, n >= 0 && n < lanes

@@ -4,7 +4,6 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -21,6 +20,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+
+	"github.com/simclr-operator/simclr-operator/hack/internal/local"
 )
 
 //go:embed stages.yaml
@@ -177,7 +178,7 @@ func (c *cluster) startKwok() error {
 	if err != nil {
 		return err
 	}
-	address, err := freeAddress()
+	address, err := local.FreeAddress()
 	if err != nil {
 		return err
 	}
@@ -292,12 +293,4 @@ func (c *cluster) stop() {
 	if c.config != nil {
 		_ = c.server.Stop()
 	}
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }

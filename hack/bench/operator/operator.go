@@ -18,6 +18,8 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/controllers"
+
+	"github.com/simclr-operator/simclr-operator/hack/internal/local"
 )
 
 // finetuningStage of every run: three stages.
@@ -48,7 +50,7 @@ func (c *cluster) startManager(ctx context.Context, binary string) (*manager, er
 	if err != nil {
 		return nil, err
 	}
-	address, err := freeAddress()
+	address, err := local.FreeAddress()
 	if err != nil {
 		return nil, err
 	}

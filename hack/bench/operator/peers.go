@@ -19,6 +19,7 @@ import (
 	jobset "sigs.k8s.io/jobset/api/jobset/v1alpha2"
 	"sigs.k8s.io/yaml"
 
+	"github.com/simclr-operator/simclr-operator/hack/internal/local"
 	"github.com/simclr-operator/simclr-operator/hack/internal/report"
 )
 
@@ -142,7 +143,7 @@ func (c *cluster) startReady(ctx context.Context, p *peer, dir string, port int,
 	if err != nil {
 		return nil, err
 	}
-	probe, err := freeAddress()
+	probe, err := local.FreeAddress()
 	if err != nil {
 		return nil, err
 	}

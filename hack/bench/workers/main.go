@@ -8,7 +8,6 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/simclr-operator/simclr-operator/hack/internal/command"
+	"github.com/simclr-operator/simclr-operator/hack/internal/local"
 	"github.com/simclr-operator/simclr-operator/hack/internal/report"
 	"github.com/simclr-operator/simclr-operator/hack/internal/steps"
 )
@@ -175,7 +175,7 @@ func (c *crew) turn(n, images int) error {
 
 // start programs that do a step together, each on cores of its own; one has all.
 func (b *bench) start(ctx context.Context, name string, workers int, program []string, n network, more ...string) (*crew, error) {
-	coordinator, err := freeAddress()
+	coordinator, err := local.FreeAddress()
 	if err != nil {
 		return nil, err
 	}
@@ -203,12 +203,4 @@ func (b *bench) start(ctx context.Context, name string, workers int, program []s
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return c, nil
-}
-
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	return l.Addr().String(), l.Close()
 }
