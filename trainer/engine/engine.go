@@ -6,6 +6,7 @@ package engine
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"slices"
 
@@ -16,6 +17,8 @@ import (
 type Tensor struct {
 	Shape []int
 	Data  []float32
+	// Remote is the value where an executable that is a Remote has it on its devices; Data is nil then.
+	Remote io.Closer
 }
 
 // NewTensor is a zero tensor of a shape.
@@ -55,6 +58,8 @@ type Segment struct {
 	Updates bool
 	// Guard is one of the fetches, of shape (1): where it is no finite number, variables stay as they are. nil: no guard.
 	Guard *gorgonia.Node
+	// Seldom are the fetches that are rarely looked at: an executable that is a Remote leaves them on its devices until then.
+	Seldom gorgonia.Nodes
 	// Images are the feeds whose first axis are the images of a batch: devices of one program share them.
 	Images gorgonia.Nodes
 }
@@ -95,6 +100,14 @@ type Engine interface {
 // WholeStepper is an engine that is best at programs of one segment with everything in it: its values never leave the device.
 type WholeStepper interface{ WholeStep() bool }
 
+// Remote is an executable whose values are not in the host's memory.
+type Remote interface {
+	// Place copies a feed to where the segment runs, also while it runs. What it gives is fed once, or closed.
+	Place(segment, feed int, v Tensor) (Tensor, error)
+	// Read copies a fetch of Seldom to the host. It is there until the segment's next run.
+	Read(v Tensor) (Tensor, error)
+}
+
 // Executable is a compiled program with the values of its variables.
 type Executable interface {
 	// Run runs one segment; feeds and fetches are in the segment's order. Fetched tensors are valid
@@ -123,6 +136,9 @@ func CheckFeeds(s Segment, feeds []Tensor) error {
 	}
 	for i, f := range feeds {
 		want := s.Feeds[i].Shape()
+		if f.Remote != nil && slices.Equal(f.Shape, want) {
+			continue
+		}
 		if len(f.Data) != Size(want) || len(f.Data) != Size(f.Shape) {
 			return fmt.Errorf("segment %s: feed %s has shape %v and %d values, not %v", s.Name, s.Feeds[i].Name(), f.Shape, len(f.Data), want)
 		}

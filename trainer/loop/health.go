@@ -12,7 +12,7 @@ import (
 // bits with it and without.
 type Health struct {
 	// Spread of z in the last step; nil: the task has no z.
-	Spread func() contrastive.Spread
+	Spread func() (contrastive.Spread, error)
 	// KNN is the top-1 accuracy of the encoder as it is now, in percent; nil: not asked.
 	KNN func(ctx context.Context) (float64, error)
 	// KNNEpochs lie between two evaluations. The one after the last epoch is not the loop's.
@@ -24,14 +24,17 @@ const lookSteps = 50
 
 // look at z, and warn where it has collapsed by the end of an epoch: within the first one it may still
 // unfold.
-func (l *Loop) look(h Health, s *state, endOfEpoch bool) {
+func (l *Loop) look(h Health, s *state, endOfEpoch bool) error {
 	if h.Spread == nil || !endOfEpoch && s.step%lookSteps != 0 {
-		return
+		return nil
 	}
-	spread := h.Spread()
+	spread, err := h.Spread()
+	if err != nil {
+		return err
+	}
 	l.Tracker.Spread(spread.StandardDeviation, spread.EffectiveRank)
 	if !endOfEpoch {
-		return
+		return nil
 	}
 	why := spread.Collapse()
 	if why != "" && !s.collapsed {
@@ -41,6 +44,7 @@ func (l *Loop) look(h Health, s *state, endOfEpoch bool) {
 	}
 	s.collapsed = why != ""
 	l.Tracker.Collapsed(s.collapsed)
+	return nil
 }
 
 // evaluate by kNN where that is due: at the end of every KNNEpochs-th epoch, also where the stage was stopped

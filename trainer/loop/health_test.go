@@ -125,12 +125,12 @@ func TestZIsLookedAtNowAndThen(t *testing.T) {
 	r := &recorded{}
 	task := r.task()
 	var looks []int
-	task.Health.Spread = func() contrastive.Spread {
+	task.Health.Spread = func() (contrastive.Spread, error) {
 		looks = append(looks, len(r.steps))
 		if len(r.steps)%60 != 0 {
-			return contrastive.Spread{Dimension: 8, Rows: 16, EffectiveRank: 1}
+			return contrastive.Spread{Dimension: 8, Rows: 16, EffectiveRank: 1}, nil
 		}
-		return contrastive.Spread{Dimension: 8, Rows: 16, EffectiveRank: 7, StandardDeviation: 0.3}
+		return contrastive.Spread{Dimension: 8, Rows: 16, EffectiveRank: 7, StandardDeviation: 0.3}, nil
 	}
 	_, err := l.Run(t.Context(), task)
 	if d := cmp.Diff([]int{50, 60, 100, 120}, looks); d != "" || err != nil {
@@ -162,7 +162,7 @@ func TestACollapseIsTold(t *testing.T) {
 			l.Log = l.Tracker.Logger(&log)
 			r := &recorded{}
 			task := r.task()
-			task.Health.Spread = func() contrastive.Spread { return tc.ends[len(r.steps)/2-1] }
+			task.Health.Spread = func() (contrastive.Spread, error) { return tc.ends[len(r.steps)/2-1], nil }
 			if _, err := l.Run(t.Context(), task); err != nil {
 				t.Fatal(err)
 			}

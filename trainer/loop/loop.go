@@ -162,7 +162,9 @@ func (l *Loop) step(ctx context.Context, t Task, s *state, rate float64) error {
 		Loss: m.Loss, ContrastiveAccuracy: m.Accuracy,
 	})
 	last := at.Batch == l.Stage.StepsPerEpoch-1
-	l.look(t.Health, s, last)
+	if err := l.look(t.Health, s, last); err != nil {
+		return err
+	}
 	if last {
 		s.LastLoss, s.LossSum = s.LossSum/float64(l.Stage.StepsPerEpoch), 0
 		p := l.Tracker.Progress()

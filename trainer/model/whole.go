@@ -33,7 +33,7 @@ func Whole(c Config, images int, temperature float64, o optimizer.Config) (*Prog
 	}
 	p.Segments = []engine.Segment{{
 		Name: "step", Feeds: gorgonia.Nodes{views, dloss, lr}, Images: gorgonia.Nodes{views},
-		Fetches: gorgonia.Nodes{loss, accuracy, z}, Updates: true, Guard: loss,
+		Fetches: gorgonia.Nodes{loss, accuracy, z}, Seldom: gorgonia.Nodes{z}, Updates: true, Guard: loss,
 	}}
 	return p, n.err
 }

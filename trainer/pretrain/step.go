@@ -47,7 +47,7 @@ type Stepper struct {
 	parts   int               // micro-batches of this worker
 	grads   sums              // of the parameters, where there are several micro-batches
 	stats   sums              // of the batch norms, where there are several groups
-	z       []float32         // everybody's, of the last step
+	z       engine.Tensor     // everybody's, of the last step
 	early   *early            // of the step that runs; nil where gradients are summed at its end
 	waited  time.Duration
 }
@@ -128,8 +128,8 @@ func (s *Stepper) Step(ctx context.Context, views Views, learningRate float64) (
 		return loop.Measure{}, err
 	}
 	// 3: NT-Xent over all views
-	s.z = matched(byView(gathered), s.groups(), s.c.Model.Dimension)
-	out, err := s.ntxent.Run(0, engine.Tensor{Shape: []int{s.rows(), s.c.Model.Dimension}, Data: s.z}, engine.Scalar(1))
+	s.z = engine.Tensor{Shape: []int{s.rows(), s.c.Model.Dimension}, Data: matched(byView(gathered), s.groups(), s.c.Model.Dimension)}
+	out, err := s.ntxent.Run(0, s.z, engine.Scalar(1))
 	if err != nil {
 		return loop.Measure{}, err
 	}
@@ -187,7 +187,13 @@ func (s *Stepper) update(learningRate float64, grads [][]float32) error {
 func (s *Stepper) Waited() time.Duration { return s.waited }
 
 // Spread of everybody's z in the last step.
-func (s *Stepper) Spread() contrastive.Spread { return contrastive.SpreadOf(s.z, s.rows()) }
+func (s *Stepper) Spread() (contrastive.Spread, error) {
+	z, err := s.lastZ()
+	if err != nil {
+		return contrastive.Spread{}, err
+	}
+	return contrastive.SpreadOf(z, s.rows()), nil
+}
 
 // Snapshot copies parameters, momenta and running statistics.
 func (s *Stepper) Snapshot() ([]safetensors.Tensor, error) {

@@ -29,6 +29,25 @@ func (s *Stepper) compileWhole(e engine.Engine) (err error) {
 	return nil
 }
 
+// Placer copies the next step's views to where the step runs, while another step runs; nil where they are read from the
+// host's memory.
+func (s *Stepper) Placer() func(views engine.Tensor) (engine.Tensor, error) {
+	remote, ok := s.network.(engine.Remote)
+	if !ok || s.ntxent != nil {
+		return nil
+	}
+	return func(views engine.Tensor) (engine.Tensor, error) { return remote.Place(0, 0, views) }
+}
+
+// lastZ is everybody's z in the last step, of an accelerator read from it.
+func (s *Stepper) lastZ() ([]float32, error) {
+	if s.z.Remote == nil {
+		return s.z.Data, nil
+	}
+	z, err := s.network.(engine.Remote).Read(s.z)
+	return z.Data, err
+}
+
 // stepAtOnce is Step by one program.
 func (s *Stepper) stepAtOnce(ctx context.Context, views Views, learningRate float64) (loop.Measure, error) {
 	v, err := views(ctx, 0)
@@ -39,6 +58,6 @@ func (s *Stepper) stepAtOnce(ctx context.Context, views Views, learningRate floa
 	if err != nil {
 		return loop.Measure{}, err
 	}
-	s.z = out[2].Data
+	s.z = out[2]
 	return loop.Measure{Loss: float64(out[0].Data[0]), Accuracy: 100 * float64(out[1].Data[0])}, nil
 }

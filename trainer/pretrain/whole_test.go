@@ -27,7 +27,11 @@ func after(t *testing.T, e engine.Engine, c Config) (measures []float64, variabl
 		if err != nil {
 			t.Fatal(err)
 		}
-		measures = append(measures, m.Loss, m.Accuracy, s.Spread().StandardDeviation)
+		spread, err := s.Spread()
+		if err != nil {
+			t.Fatal(err)
+		}
+		measures = append(measures, m.Loss, m.Accuracy, spread.StandardDeviation)
 	}
 	if variables, err = s.Snapshot(); err != nil {
 		t.Fatal(err)

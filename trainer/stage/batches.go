@@ -73,13 +73,17 @@ type batches struct {
 
 // next is the batch at a position: the first call says where to begin, later ones follow it.
 func (b *batches) next(ctx context.Context, at loop.Position) (*dataset.Batch, error) {
+	begun := time.Now()
+	defer func() { b.waited(time.Since(begun)) }()
+	return b.fetch(ctx, at)
+}
+
+// fetch is next where nothing waits for it yet.
+func (b *batches) fetch(ctx context.Context, at loop.Position) (*dataset.Batch, error) {
 	if b.stream == nil {
 		b.stream = b.loader.Start(ctx, int(at.Epoch), int(at.Batch))
 	}
-	begun := time.Now()
-	batch, err := b.stream.Next()
-	b.waited(time.Since(begun))
-	return batch, err
+	return b.stream.Next()
 }
 
 // step is a task's step that trains on the batch at a position.

@@ -17,12 +17,16 @@ type microBatches struct {
 	twice bool
 	begun func() // called as each part begins
 	held  []*dataset.Batch
+	ahead *ahead // nil: views are read from the host's memory
 }
 
 // views are a pretrain.Views of the batch at a position.
 func (m *microBatches) views(at loop.Position) func(context.Context, int) (engine.Tensor, error) {
 	return func(ctx context.Context, part int) (engine.Tensor, error) {
 		m.begun()
+		if m.ahead != nil {
+			return m.ahead.views(ctx, at)
+		}
 		if !m.twice && part < len(m.held) {
 			return pixels(m.held[part], m.size), nil
 		}
@@ -34,10 +38,22 @@ func (m *microBatches) views(at loop.Position) func(context.Context, int) (engin
 			return engine.Tensor{}, err
 		}
 		m.held = append(m.held, b)
-		if b.Epoch != int(at.Epoch) || b.Index != int(at.Batch) || b.Part != part {
-			return engine.Tensor{}, fmt.Errorf("the loader gave part %d of batch %d of epoch %d; part %d of %d of %d is next", b.Part, b.Index, b.Epoch, part, at.Batch, at.Epoch)
-		}
-		return pixels(b, m.size), nil
+		return pixels(b, m.size), follows(b, at, part)
+	}
+}
+
+// follows is an error where a batch is not the next one.
+func follows(b *dataset.Batch, at loop.Position, part int) error {
+	if b.Epoch != int(at.Epoch) || b.Index != int(at.Batch) || b.Part != part {
+		return fmt.Errorf("the loader gave part %d of batch %d of epoch %d; part %d of %d of %d is next", b.Part, b.Index, b.Epoch, part, at.Batch, at.Epoch)
+	}
+	return nil
+}
+
+func (m *microBatches) close() {
+	m.batches.close()
+	if m.ahead != nil {
+		m.ahead.close()
 	}
 }
 

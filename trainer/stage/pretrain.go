@@ -45,6 +45,9 @@ func (r *runner) train(ctx context.Context) (w trained, loss float64, err error)
 		return w, 0, err
 	}
 	defer views.close()
+	if place := s.Placer(); place != nil {
+		views.ahead = &ahead{batches: views.batches, size: views.size, place: place}
+	}
 	loss, err = r.loop().Run(ctx, loop.Task{
 		Snapshot: s.Snapshot, Restore: s.Restore, Health: r.health(s),
 		Step: func(ctx context.Context, at loop.Position, rate float64) (loop.Measure, error) {

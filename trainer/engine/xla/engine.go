@@ -20,6 +20,7 @@ type Engine struct {
 	client  *pjrt.Client
 	options Options
 	info    Info
+	moved   moved
 }
 
 // Options of an engine.
@@ -58,7 +59,9 @@ func New(o Options) (*Engine, error) {
 		return nil, &DeviceError{Plugin: path, Err: firstLine(err)}
 	}
 	major, minor := plugin.Version()
-	e := &Engine{client, o, Info{client.Platform(), client.PlatformVersion(), fmt.Sprintf("%d.%d", major, minor), client.NumDevices()}}
+	e := &Engine{client: client, options: o, info: Info{
+		client.Platform(), client.PlatformVersion(), fmt.Sprintf("%d.%d", major, minor), client.NumDevices(),
+	}}
 	if e.options.Devices == 0 {
 		e.options.Devices = e.info.Devices
 	}

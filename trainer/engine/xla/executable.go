@@ -3,18 +3,13 @@ package xla
 import (
 	"fmt"
 	"slices"
-	"unsafe"
 
-	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/go-xla/pjrt"
 	"gorgonia.org/gorgonia"
 
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/emit"
 )
-
-// onDevices is a value: one buffer a device.
-type onDevices []*pjrt.Buffer
 
 // Executable is a compiled program whose values are on the devices.
 type Executable struct {
@@ -25,10 +20,11 @@ type Executable struct {
 	variables map[string]*gorgonia.Node
 	values    map[*gorgonia.Node]onDevices // variables, feeds, and what segments leave for later ones
 	made      map[*gorgonia.Node]int       // the segment that a value comes from; none for variables
+	left      map[int][]*pjrt.Buffer       // fetches of segments that are seldom looked at
 }
 
 func newExecutable(e *Engine, p engine.Program, programs []*emit.Program) *Executable {
-	x := &Executable{e: e, p: p, programs: programs, variables: map[string]*gorgonia.Node{}, values: map[*gorgonia.Node]onDevices{}, made: map[*gorgonia.Node]int{}}
+	x := &Executable{e: e, p: p, programs: programs, variables: map[string]*gorgonia.Node{}, values: map[*gorgonia.Node]onDevices{}, made: map[*gorgonia.Node]int{}, left: map[int][]*pjrt.Buffer{}}
 	for _, v := range p.Variables {
 		x.variables[v.Name] = v.Node
 	}
@@ -41,18 +37,31 @@ func (x *Executable) Run(segment int, feeds ...engine.Tensor) ([]engine.Tensor, 
 	if err := engine.CheckFeeds(s, feeds); err != nil {
 		return nil, err
 	}
-	fetched, err := x.run(segment, func(i int) any { return feeds[i].Data })
+	fetched, err := x.run(segment, func(i int) any {
+		if placed, ok := feeds[i].Remote.(onDevices); ok {
+			return placed
+		}
+		return feeds[i].Data
+	})
 	if err != nil {
 		return nil, fmt.Errorf("segment %s: %w", s.Name, err)
 	}
 	out := make([]engine.Tensor, len(fetched))
 	for i, b := range fetched {
 		out[i] = engine.Tensor{Shape: s.Fetches[i].Shape()}
-		if out[i].Data, err = floats[float32](b, x.exact()); err != nil {
+		if slices.Contains(s.Seldom, s.Fetches[i]) {
+			out[i].Remote = onDevices{b}
+			x.left[segment] = append(x.left[segment], b)
+			continue
+		}
+		if out[i].Data, err = x.e.download(b); err != nil {
 			return nil, fmt.Errorf("segment %s: %w", s.Name, err)
 		}
+		if err := b.Destroy(); err != nil {
+			return nil, err
+		}
 	}
-	return out, destroy(fetched...)
+	return out, nil
 }
 
 // Run64 is Run of an engine of Float64, without rounding to float32 anywhere.
@@ -63,7 +72,7 @@ func (x *Executable) Run64(segment int, feeds ...[]float64) ([][]float64, error)
 	}
 	out := make([][]float64, len(fetched))
 	for i, b := range fetched {
-		if out[i], err = floats[float64](b, x.exact()); err != nil {
+		if out[i], err = floats[float64](x.e, b); err != nil {
 			return nil, err
 		}
 	}
@@ -81,7 +90,7 @@ func (x *Executable) run(segment int, feed func(i int) any) ([]*pjrt.Buffer, err
 		if in.Kind != emit.Feed || !slices.Contains(x.p.Segments[segment].Feeds, in.Node) {
 			continue
 		}
-		v, err := x.upload(in.Shape, in.Shared, feed(fed))
+		v, err := x.fed(in, feed(fed))
 		if err != nil {
 			return nil, err
 		}
@@ -144,6 +153,10 @@ func (x *Executable) keep(segment int, out []*pjrt.Buffer) ([]*pjrt.Buffer, erro
 
 // forget frees what a segment that runs again, and those after it, left.
 func (x *Executable) forget(segment int) error {
+	if err := destroy(x.left[segment]...); err != nil {
+		return err
+	}
+	delete(x.left, segment)
 	for n, made := range x.made {
 		if made < segment {
 			continue
@@ -172,7 +185,7 @@ func (x *Executable) Get(name string) (engine.Tensor, error) {
 	if !ok {
 		return engine.Tensor{}, fmt.Errorf("no variable %q", name)
 	}
-	data, err := floats[float32](x.values[n][0], x.exact())
+	data, err := x.e.download(x.values[n][0])
 	return engine.Tensor{Shape: append([]int{}, n.Shape()...), Data: data}, err
 }
 
@@ -202,6 +215,12 @@ func (x *Executable) Close() error {
 		}
 	}
 	x.values = map[*gorgonia.Node]onDevices{}
+	for segment := range x.left {
+		if err := destroy(x.left[segment]...); err != nil {
+			return err
+		}
+	}
+	x.left = map[int][]*pjrt.Buffer{}
 	for _, l := range x.loaded {
 		if err := l.Destroy(); err != nil {
 			return err
@@ -209,74 +228,4 @@ func (x *Executable) Close() error {
 	}
 	x.loaded = nil
 	return nil
-}
-
-// exact is the type of what comes from and goes to the host.
-func (x *Executable) exact() dtypes.DType {
-	if x.e.options.Float64 {
-		return dtypes.Float64
-	}
-	return dtypes.Float32
-}
-
-// upload copies values, []float32 or []float64, to the devices: to each its part of the first axis where it is shared.
-func (x *Executable) upload(shape []int, shared bool, data any) (onDevices, error) {
-	raw := x.raw(data)
-	shape = append([]int{}, shape...)
-	devices := x.e.options.Devices
-	size := len(raw)
-	if shared {
-		shape[0] /= devices
-		size /= devices
-	}
-	v := make(onDevices, devices)
-	for device := range v {
-		mine := raw
-		if shared {
-			mine = raw[device*size : (device+1)*size]
-		}
-		b, err := x.e.client.BufferFromHost().FromRawData(mine, x.exact(), shape).ToDeviceNum(device).Done()
-		if err != nil {
-			return nil, x.e.failed(err)
-		}
-		v[device] = b
-	}
-	return v, nil
-}
-
-// raw are the bytes of values in the type that the devices take.
-func (x *Executable) raw(data any) []byte {
-	if x.e.options.Float64 {
-		wide, ok := data.([]float64)
-		if !ok {
-			wide = convert[float64](data.([]float32))
-		}
-		return bytesOf(wide)
-	}
-	return bytesOf(data.([]float32))
-}
-
-func convert[to, from float32 | float64](in []from) []to {
-	if same, ok := any(in).([]to); ok {
-		return same
-	}
-	out := make([]to, len(in))
-	for i, v := range in {
-		out[i] = to(v)
-	}
-	return out
-}
-
-func bytesOf[T float32 | float64](v []T) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*int(unsafe.Sizeof(T(0)))) //nolint:gosec // of the slice's own memory
-}
-
-// floats copies a buffer to the host.
-func floats[T float32 | float64](b *pjrt.Buffer, t dtypes.DType) ([]T, error) {
-	if t == dtypes.Float64 {
-		v, _, err := pjrt.BufferToArray[float64](b)
-		return convert[T](v), err
-	}
-	v, _, err := pjrt.BufferToArray[float32](b)
-	return convert[T](v), err
 }

@@ -1,0 +1,122 @@
+package xla
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/gomlx/compute/dtypes"
+	"github.com/gomlx/go-xla/pjrt"
+
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/emit"
+)
+
+// onDevices is a value: one buffer a device.
+type onDevices []*pjrt.Buffer
+
+// Close frees it.
+func (v onDevices) Close() error { return destroy(v...) }
+
+// moved counts the bytes that crossed between the host and the devices.
+type moved struct{ in, out atomic.Int64 }
+
+// Place copies a feed to the devices. It may be called while a segment runs.
+func (x *Executable) Place(segment, feed int, v engine.Tensor) (engine.Tensor, error) {
+	node := x.p.Segments[segment].Feeds[feed]
+	for _, in := range x.programs[segment].Inputs {
+		if in.Node == node {
+			placed, err := x.upload(in.Shape, in.Shared, v.Data)
+			return engine.Tensor{Shape: v.Shape, Remote: placed}, err
+		}
+	}
+	return v, nil // the segment does not read it
+}
+
+// Read copies a fetch that was left on the devices.
+func (x *Executable) Read(v engine.Tensor) (engine.Tensor, error) {
+	data, err := x.e.download(v.Remote.(onDevices)[0])
+	return engine.Tensor{Shape: v.Shape, Data: data}, err
+}
+
+// fed is a feed on the devices: it is there already, or data of the host.
+func (x *Executable) fed(in emit.Port, v any) (onDevices, error) {
+	if placed, ok := v.(onDevices); ok {
+		return placed, nil
+	}
+	return x.upload(in.Shape, in.Shared, v)
+}
+
+// exact is the type of what comes from and goes to the host.
+func (e *Engine) exact() dtypes.DType {
+	if e.options.Float64 {
+		return dtypes.Float64
+	}
+	return dtypes.Float32
+}
+
+// upload copies values, []float32 or []float64, to the devices: to each its part of the first axis where it is shared.
+func (x *Executable) upload(shape []int, shared bool, data any) (onDevices, error) {
+	raw := x.raw(data)
+	shape = append([]int{}, shape...)
+	devices := x.e.options.Devices
+	size := len(raw)
+	if shared {
+		shape[0] /= devices
+		size /= devices
+	}
+	v := make(onDevices, devices)
+	for device := range v {
+		mine := raw
+		if shared {
+			mine = raw[device*size : (device+1)*size]
+		}
+		x.e.moved.in.Add(int64(len(mine)))
+		b, err := x.e.client.BufferFromHost().FromRawData(mine, x.e.exact(), shape).ToDeviceNum(device).Done()
+		if err != nil {
+			return nil, x.e.failed(err)
+		}
+		v[device] = b
+	}
+	return v, nil
+}
+
+// raw are the bytes of values in the type that the devices take.
+func (x *Executable) raw(data any) []byte {
+	if x.e.options.Float64 {
+		wide, ok := data.([]float64)
+		if !ok {
+			wide = convert[float64](data.([]float32))
+		}
+		return bytesOf(wide)
+	}
+	return bytesOf(data.([]float32))
+}
+
+func convert[to, from float32 | float64](in []from) []to {
+	if same, ok := any(in).([]to); ok {
+		return same
+	}
+	out := make([]to, len(in))
+	for i, v := range in {
+		out[i] = to(v)
+	}
+	return out
+}
+
+func bytesOf[T float32 | float64](v []T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*int(unsafe.Sizeof(T(0)))) //nolint:gosec // of the slice's own memory
+}
+
+// download copies a buffer to the host.
+func (e *Engine) download(b *pjrt.Buffer) ([]float32, error) { return floats[float32](e, b) }
+
+func floats[T float32 | float64](e *Engine, b *pjrt.Buffer) ([]T, error) {
+	if e.options.Float64 {
+		v, _, err := pjrt.BufferToArray[float64](b)
+		e.moved.out.Add(int64(8 * len(v)))
+		return convert[T](v), err
+	}
+	v, _, err := pjrt.BufferToArray[float32](b)
+	e.moved.out.Add(int64(4 * len(v)))
+	return convert[T](v), err
+}
