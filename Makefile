@@ -232,13 +232,14 @@ verify-accelerators: ## Compile the step for GPUs and TPUs that are not here, be
 	  --output build/bench $(if $(FULL),--full) --only "$(CASES)"
 
 RUNS ?= 1000
-GROWTH ?= 100,300,1000,3000
-PEERS ?= 200
+GROWTH ?= 100,300,3000
+SATURATED ?= 200
+PEERS ?= 100
 .PHONY: bench-operator
-bench-operator: deps ## What the operator costs, beside a plain client, JobSet and Kubeflow Trainer, on kwok's nodes: RUNS=1000, PEERS=200, GROWTH=100,300,1000,3000.
+bench-operator: deps ## What the operator costs, beside a plain client, JobSet and Kubeflow Trainer, on kwok's nodes: RUNS=1000, SATURATED=200, PEERS=100, GROWTH=100,300,3000.
 	@hack/cluster/build.sh $(K8S_BIN) etcd kube-apiserver kube-controller-manager kube-scheduler
 	@hack/tools/build.sh $(TOOLS_BIN) kwok jobset kubeflow-trainer
 	@mkdir -p build/bench && CGO_ENABLED=0 go build -trimpath -o bin/manager ./cmd/manager
-	@go run ./hack/bench/operator -runs $(RUNS) -growth "$(GROWTH)" -peers $(PEERS)
+	@go run ./hack/bench/operator -runs $(RUNS) -saturated $(SATURATED) -growth "$(GROWTH)" -peers $(PEERS)
 	@case "$(GROWTH)" in *,*) \
 	  go -C hack/bench/growth run . -in $(CURDIR)/build/bench/operator-runs.json -out $(CURDIR)/build/bench/operator-growth.svg;; esac

@@ -55,9 +55,9 @@ func TestARunThatTheCacheHasAsItWasBeforeAWriteIsLeftAlone(t *testing.T) {
 			}
 			return c.Get(ctx, key, o, opts...)
 		},
-		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
 			patches++
-			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+			return c.SubResource(sub).Update(ctx, o, opts...)
 		},
 	})
 	before := getRun(t, api, request)

@@ -204,12 +204,12 @@ func TestMeasuresCountOnceWhatIsReconciledTwice(t *testing.T) {
 	t.Cleanup(func() { measured = old })
 	conflicts := 2
 	r, _, request := newTestReconciler(t, interceptor.Funcs{
-		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
 			if conflicts > 0 {
 				conflicts--
 				return apierrors.NewConflict(schema.GroupResource{}, o.GetName(), errors.New("behind"))
 			}
-			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+			return c.SubResource(sub).Update(ctx, o, opts...)
 		},
 	})
 	for range 5 {
@@ -318,7 +318,7 @@ func TestCountWrites(t *testing.T) {
 	writes.Reset()
 	t.Cleanup(writes.Reset)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodPatch {
+		if r.Method == http.MethodPut {
 			w.WriteHeader(http.StatusConflict)
 		}
 	}))
@@ -337,13 +337,13 @@ func TestCountWrites(t *testing.T) {
 	ask(http.MethodGet, "/apis/batch/v1/namespaces/ns/jobs?watch=true")
 	ask(http.MethodPost, "/apis/batch/v1/namespaces/ns/jobs")
 	ask(http.MethodPost, "/apis/batch/v1/namespaces/ns/jobs")
-	ask(http.MethodPatch, "/apis/training.simclr.dev/v1alpha1/namespaces/ns/simclrruns/run/status")
+	ask(http.MethodPut, "/apis/training.simclr.dev/v1alpha1/namespaces/ns/simclrruns/run/status")
 	ask(http.MethodPost, "/api/v1/namespaces/ns/persistentvolumeclaims")
 	server.Close()
 	ask(http.MethodDelete, "/apis/batch/v1/namespaces/ns/jobs/run-pretrain-1")
 	want := map[string]float64{
 		"api_writes_total{code=200,resource=jobs,verb=create}":                   2,
-		"api_writes_total{code=409,resource=simclrruns/status,verb=patch}":       1,
+		"api_writes_total{code=409,resource=simclrruns/status,verb=update}":      1,
 		"api_writes_total{code=200,resource=persistentvolumeclaims,verb=create}": 1,
 		"api_writes_total{code=0,resource=jobs,verb=delete}":                     1,
 	}

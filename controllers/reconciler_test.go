@@ -85,12 +85,12 @@ func TestACacheThatIsBehindMakesNoSecondJob(t *testing.T) {
 func TestAStatusThatIsNotWrittenMakesNoSecondJob(t *testing.T) {
 	conflicts := 2
 	r, api, request := newTestReconciler(t, interceptor.Funcs{
-		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
 			if conflicts > 0 {
 				conflicts--
 				return apierrors.NewConflict(schema.GroupResource{}, o.GetName(), errors.New("behind"))
 			}
-			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+			return c.SubResource(sub).Update(ctx, o, opts...)
 		},
 	})
 	for i := range 3 {
@@ -117,11 +117,11 @@ func TestAStatusThatIsNotWrittenMakesNoSecondJob(t *testing.T) {
 func TestACacheThatIsBehindStopsNoAttemptOfAChangedRun(t *testing.T) {
 	behind := false
 	r, api, request := newTestReconciler(t, interceptor.Funcs{
-		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
 			if behind {
 				return apierrors.NewConflict(schema.GroupResource{}, o.GetName(), errors.New("behind"))
 			}
-			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+			return c.SubResource(sub).Update(ctx, o, opts...)
 		},
 	})
 	reconcile := func() {
@@ -296,9 +296,9 @@ func TestWhatTheAPIServerRefusesIsTold(t *testing.T) {
 func TestNothingIsWrittenWhereNothingChanged(t *testing.T) {
 	writes := 0
 	r, _, request := newTestReconciler(t, interceptor.Funcs{
-		SubResourcePatch: func(ctx context.Context, c client.Client, sub string, o client.Object, p client.Patch, opts ...client.SubResourcePatchOption) error {
+		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
 			writes++
-			return c.SubResource(sub).Patch(ctx, o, p, opts...)
+			return c.SubResource(sub).Update(ctx, o, opts...)
 		},
 	})
 	for range 4 {

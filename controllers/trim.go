@@ -12,7 +12,8 @@ import (
 )
 
 // Trim leaves out of what the cache keeps all that the operator does not read: with thousands of Jobs and pods, most of its
-// memory. Nothing that comes out of the cache may be written back.
+// memory. Nothing that comes out of the cache may be written back but a run, of which only managedFields are left out, which the API
+// server keeps.
 func Trim(object any) (any, error) {
 	if o, err := meta.Accessor(object); err == nil {
 		o.SetManagedFields(nil)

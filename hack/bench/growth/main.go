@@ -25,7 +25,6 @@ type measured struct {
 	CPUSeconds       float64        `json:"cpuSeconds"`
 	PeakMiB          float64        `json:"peakMiB"`
 	CompletionToNext float64        `json:"completionToNextP99"`
-	ReconcileP99     float64        `json:"reconcileP99"`
 	Writes           map[string]int `json:"writes"`
 }
 

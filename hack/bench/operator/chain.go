@@ -105,8 +105,8 @@ func (c *cluster) waitForJobs(ctx context.Context, o *observer, want int, failed
 		if done > before {
 			before, since = done, time.Now()
 		}
-		if time.Since(since) > 2*time.Minute {
-			return false, fmt.Errorf("no Job became complete for 2 minutes after %d", done)
+		if limit := 2*time.Minute + c.pods.longest; time.Since(since) > limit {
+			return false, fmt.Errorf("no Job became complete for %s after %d", limit, done)
 		}
 		return done == want, failed()
 	})

@@ -1,6 +1,7 @@
 // Command operator measures what the operator costs: the Jobs that it makes a second beside a plain client that makes the
 // same, how long a stage waits for the next, writes to the API server, memory and CPU, at 100 to 3,000 runs of three stages
-// that are submitted at once. The control plane is real, in processes and a directory of its own; the nodes are kwok's.
+// that are submitted at once; beside the plain client also with pods so short that the machine is never idle. The control
+// plane is real, in processes and a directory of its own; the nodes are kwok's.
 // `make bench-operator` starts it. Targets are of the ratio where there is a peer, else of ours.
 package main
 
@@ -24,20 +25,28 @@ import (
 
 type options struct {
 	bin, tools, manager, output, directory string
-	runs, peers                            int
+	runs, saturated, peers                 int
 	growth                                 string
+	pods                                   podTimes // but where the machine is never idle
 }
 
 // results are build/bench/operator-runs.json: everything that was measured.
 type results struct {
 	report.Machine
 	Conditions string     `json:"conditions"`
+	Pods       string     `json:"pods"`    // but of Saturated, Ours and Peers, which have shortPods
 	Seconds    float64    `json:"seconds"` // of everything
-	Ceiling    measured   `json:"ceiling"`
-	Beside     measured   `json:"beside"`   // the operator on the ceiling's cluster
-	Operator   []measured `json:"operator"` // on clusters of their own, by runs, ascending
+	Beside     comparison `json:"beside"`
+	Saturated  comparison `json:"saturated"`
+	Operator   []measured `json:"operator"` // on clusters of their own, and of Beside, by runs, ascending
 	Ours       measured   `json:"ours"`     // the operator on the peers' cluster
 	Peers      []measured `json:"peers"`
+}
+
+// comparison of the operator with the plain client on one cluster.
+type comparison struct {
+	Plain measured `json:"plain"`
+	Ours  measured `json:"ours"`
 }
 
 func main() {
@@ -48,8 +57,11 @@ func main() {
 	flag.StringVar(&o.output, "output", "build/bench", "directory of operator.json and operator-runs.json")
 	flag.StringVar(&o.directory, "directory", "", "of the control plane's data and logs, kept; default: a temporary one")
 	flag.IntVar(&o.runs, "runs", 1000, "runs that are measured beside the plain client")
-	flag.StringVar(&o.growth, "growth", "100,300,1000,3000", "runs at which the operator's cost is measured alone")
-	flag.IntVar(&o.peers, "peers", 200, "runs whose Jobs JobSet and Kubeflow Trainer make too; 0: none")
+	flag.DurationVar(&o.pods.shortest, "shortest", 60*time.Second, "pod, of those runs and of -growth's")
+	flag.DurationVar(&o.pods.longest, "longest", 90*time.Second, "pod, of those runs and of -growth's")
+	flag.IntVar(&o.saturated, "saturated", 200, "runs that are measured beside the plain client with pods of 2 to 5 s; 0: none")
+	flag.StringVar(&o.growth, "growth", "100,300,3000", "runs at which the operator's cost is measured alone")
+	flag.IntVar(&o.peers, "peers", 100, "runs whose Jobs JobSet and Kubeflow Trainer make too; 0: none")
 	flag.Parse()
 	ctrl.SetLogger(logr.Discard())
 	os.Exit(command.Run("operator", func(ctx context.Context) error { return run(ctx, o) }))
@@ -70,12 +82,18 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	began := time.Now()
-	r := results{Conditions: conditions}
+	r := results{Conditions: conditions, Pods: o.pods.String()}
 	if r.Machine, err = report.ThisMachine(1); err != nil {
 		return err
 	}
-	if err := besideTheCeiling(ctx, o, &r); err != nil {
+	if r.Beside, err = besideTheCeiling(ctx, o, "beside", o.pods, o.runs); err != nil {
 		return err
+	}
+	r.Operator = []measured{r.Beside.Ours}
+	if o.saturated > 0 {
+		if r.Saturated, err = besideTheCeiling(ctx, o, "saturated", shortPods, o.saturated); err != nil {
+			return err
+		}
 	}
 	if o.peers > 0 {
 		if err := besidePeers(ctx, o, &r); err != nil {
@@ -83,6 +101,9 @@ func run(ctx context.Context, o options) error {
 		}
 	}
 	for _, n := range sizes {
+		if n == o.runs {
+			continue // as they were beside the plain client
+		}
 		m, err := alone(ctx, o, n)
 		if err != nil {
 			return err
@@ -94,8 +115,8 @@ func run(ctx context.Context, o options) error {
 }
 
 // besideTheCeiling measures the plain client and the operator on one cluster.
-func besideTheCeiling(ctx context.Context, o options, r *results) error {
-	return onCluster(ctx, o, "beside", shortPods, func(c *cluster) error {
+func besideTheCeiling(ctx context.Context, o options, name string, pods podTimes, runs int) (r comparison, err error) {
+	err = onCluster(ctx, o, name, pods, func(c *cluster) error {
 		const plain, ours = "plain", "runs"
 		for _, namespace := range []string{plain, ours} {
 			if err := c.makeNamespace(ctx, namespace); err != nil {
@@ -106,24 +127,24 @@ func besideTheCeiling(ctx context.Context, o options, r *results) error {
 		if err != nil {
 			return err
 		}
-		report.Say("a plain client: the Jobs of %d runs", o.runs)
-		if r.Ceiling, err = c.runChains(ctx, plain, chainsOf(o.runs), jobKey, like); err != nil {
+		report.Say("%s: a plain client: the Jobs of %d runs", pods, runs)
+		if r.Plain, err = c.runChains(ctx, plain, chainsOf(runs), jobKey, like); err != nil {
 			return err
 		}
 		if err := c.clear(ctx, plain); err != nil {
 			return err
 		}
-		report.Say("  %.1f Jobs/s; the operator: %d runs", r.Ceiling.JobsPerSecond, o.runs)
-		m, err := c.runOperator(ctx, o.manager, ours, o.runs)
-		r.Beside = m
-		report.Say("  %.1f Jobs/s", m.JobsPerSecond)
+		report.Say("  %.1f Jobs/s; the operator: %d runs", r.Plain.JobsPerSecond, runs)
+		r.Ours, err = c.runOperator(ctx, o.manager, ours, runs)
+		report.Say("  %.1f Jobs/s", r.Ours.JobsPerSecond)
 		return err
 	})
+	return r, err
 }
 
 // alone measures the operator on a cluster of its own.
 func alone(ctx context.Context, o options, n int) (m measured, err error) {
-	err = onCluster(ctx, o, fmt.Sprint("runs-", n), longPods, func(c *cluster) error {
+	err = onCluster(ctx, o, fmt.Sprint("runs-", n), o.pods, func(c *cluster) error {
 		if err := c.makeNamespace(ctx, "runs"); err != nil {
 			return err
 		}

@@ -33,10 +33,12 @@ type measured struct {
 	// Of the programs that are measured, not of a plain client.
 	PeakMiB      float64        `json:"peakMiB,omitempty"`
 	CPUSeconds   float64        `json:"cpuSeconds,omitempty"`
-	Writes       map[string]int `json:"writes,omitempty"` // to the API server, by "verb resource"
+	Writes       map[string]int `json:"writes,omitempty"`      // to the API server, by "verb resource"
+	Unreachable  int            `json:"unreachable,omitempty"` // of the writes: that a trainer does not tell its progress
 	Reconciles   float64        `json:"reconciles,omitempty"`
-	ReconcileP99 float64        `json:"reconcileSecondsP99,omitempty"`
-	Reads        float64        `json:"reads,omitempty"` // of the API server, past the cache
+	ReconcileP99 float64        `json:"reconcileSecondsP99,omitempty"` // of all
+	ActiveP99    float64        `json:"activeSecondsP99,omitempty"`    // of those since every run has a Job
+	Reads        float64        `json:"reads,omitempty"`               // of the API server, past the cache
 }
 
 func newMeasured(o *observer, chains [][]string, began time.Time) measured {
@@ -48,7 +50,8 @@ func newMeasured(o *observer, chains [][]string, began time.Time) measured {
 	}
 }
 
-// writes that are events, and all others.
+// writes that are events, and all others but those of progress: kwok's trainers have none to tell, and once in a stage its run
+// says so.
 func (m *measured) writes() (events, others int) {
 	for what, n := range m.Writes {
 		if what == "create events" || what == "patch events" {
@@ -57,7 +60,7 @@ func (m *measured) writes() (events, others int) {
 			others += n
 		}
 	}
-	return events, others
+	return events, others - m.Unreachable
 }
 
 // auditEvent is what is read of a line of the audit log.

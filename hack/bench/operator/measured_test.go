@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	dto "github.com/prometheus/client_model/go"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,7 +22,7 @@ func TestCountWrites(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "audit.log")
 	text := line("ours", "create", "jobs", "", "01") + // before
-		line("ours", "create", "jobs", "", "10") + line("ours", "create", "jobs", "", "11") + line("ours", "patch", "simclrruns", "status", "11") +
+		line("ours", "create", "jobs", "", "10") + line("ours", "create", "jobs", "", "11") + line("ours", "update", "simclrruns", "status", "11") +
 		line("ours", "create", "events", "", "12") + line("other", "create", "jobs", "", "12")
 	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -30,7 +31,7 @@ func TestCountWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(map[string]int{"create jobs": 2, "patch simclrruns/status": 1, "create events": 1}, got); diff != "" {
+	if diff := cmp.Diff(map[string]int{"create jobs": 2, "update simclrruns/status": 1, "create events": 1}, got); diff != "" {
 		t.Errorf("writes (-want +got):\n%s", diff)
 	}
 	m := measured{Writes: got}
@@ -60,6 +61,46 @@ h_count 100
 	}
 	if _, err := histogramQuantile(0.5, nil); err == nil {
 		t.Error("no error of an empty histogram")
+	}
+}
+
+// What was observed before does not count, and a series that is new counts as it is.
+func TestSince(t *testing.T) {
+	parse := func(text string) *dto.MetricFamily {
+		families, err := parseMetrics(strings.NewReader("# TYPE h histogram\n" + text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return families["h"]
+	}
+	const slow = `h_bucket{c="a",le="0.01"} 0
+h_bucket{c="a",le="1"} 100
+h_bucket{c="a",le="+Inf"} 100
+h_sum{c="a"} 90
+h_count{c="a"} 100
+`
+	const then = `h_bucket{c="a",le="0.01"} 150
+h_bucket{c="a",le="1"} 300
+h_bucket{c="a",le="+Inf"} 300
+h_sum{c="a"} 91
+h_count{c="a"} 300
+h_bucket{c="b",le="0.01"} 200
+h_bucket{c="b",le="1"} 200
+h_bucket{c="b",le="+Inf"} 200
+h_sum{c="b"} 1
+h_count{c="b"} 200
+`
+	got := since(parse(slow), parse(then))
+	counts := map[string][]uint64{}
+	for _, m := range got.Metric {
+		h := m.Histogram
+		counts[m.Label[0].GetValue()] = []uint64{h.GetSampleCount(), h.Bucket[0].GetCumulativeCount(), h.Bucket[1].GetCumulativeCount()}
+	}
+	if diff := cmp.Diff(map[string][]uint64{"a": {200, 150, 200}, "b": {200, 200, 200}}, counts); diff != "" {
+		t.Errorf("count and buckets (-want +got):\n%s", diff)
+	}
+	if all, err := histogramQuantile(0.5, since(nil, parse(then))); err != nil || all >= 0.01 {
+		t.Errorf("%g, %v where nothing was before", all, err)
 	}
 }
 

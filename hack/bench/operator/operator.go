@@ -129,7 +129,10 @@ func (c *cluster) runOperator(ctx context.Context, binary, namespace string, n i
 	}
 	m = newMeasured(o, chains, began)
 	m.AllCPUSeconds = allSeconds() - before
-	err = c.account(ctx, &m, mgr, began, started[reconcileTime])
+	if err := c.account(ctx, &m, mgr, began, started[reconcileTime]); err != nil {
+		return m, err
+	}
+	m.Unreachable, err = c.countEvents(ctx, namespace, "ProgressUnreachable")
 	return m, err
 }
 
@@ -192,8 +195,18 @@ func (c *cluster) account(ctx context.Context, m *measured, mgr *manager, began 
 	}
 	m.Reconciles = sum(families["controller_runtime_reconcile_total"], "", "")
 	m.Reads = sum(families["rest_client_requests_total"], "method", "GET")
-	m.ReconcileP99, err = histogramQuantile(0.99, since(started, families[reconcileTime]))
+	if m.ReconcileP99, err = histogramQuantile(0.99, families[reconcileTime]); err != nil {
+		return err
+	}
+	m.ActiveP99, err = histogramQuantile(0.99, since(started, families[reconcileTime]))
 	return err
+}
+
+// countEvents of a reason in a namespace.
+func (c *cluster) countEvents(ctx context.Context, namespace, reason string) (int, error) {
+	var events corev1.EventList
+	err := c.api.List(ctx, &events, client.InNamespace(namespace), client.MatchingFields{"reason": reason})
+	return len(events.Items), err
 }
 
 const reconcileTime = "controller_runtime_reconcile_time_seconds"

@@ -62,6 +62,10 @@ clientConnection: {qps: 5000, burst: 5000}
 	}
 )
 
+func (p *peer) configuration(port int, certificates, probe string) string {
+	return fmt.Sprintf(p.config, port, certificates, probe)
+}
+
 // besidePeers measures the operator, JobSet and Kubeflow Trainer, which makes JobSets, on one cluster: the same number of chains of
 // Jobs of one pod.
 func besidePeers(ctx context.Context, o options, r *results) error {
@@ -147,7 +151,7 @@ func (c *cluster) startReady(ctx context.Context, p *peer, dir string, port int,
 	if err != nil {
 		return nil, err
 	}
-	config, err := c.write(p.tool+".yaml", fmt.Sprintf(p.config, port, certificates, probe))
+	config, err := c.write(p.tool+".yaml", p.configuration(port, certificates, probe))
 	if err != nil {
 		return nil, err
 	}

@@ -4,9 +4,10 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"path"
 	"strconv"
 	"strings"
 	"syscall"
@@ -87,18 +88,21 @@ func (p *process) usage() (usage, error) {
 }
 
 // allSeconds of CPU that this program and those that it has started have taken: a process that has ended is in none.
-func allSeconds() (seconds float64) {
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+func allSeconds() float64 { return secondsOf(os.DirFS("/proc"), strconv.Itoa(os.Getpid())) }
+
+// secondsOf a process and its children, in a /proc.
+func secondsOf(proc fs.FS, pid string) (seconds float64) {
+	stats, err := fs.Glob(proc, "[0-9]*/stat")
 	if err != nil {
 		panic(err) // the pattern is right
 	}
-	for _, path := range stats {
-		stat, err := os.ReadFile(path)
+	for _, file := range stats {
+		stat, err := fs.ReadFile(proc, file)
 		if err != nil {
 			continue // it has ended
 		}
 		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-		if len(fields) < 13 || fields[1] != strconv.Itoa(os.Getpid()) && filepath.Base(filepath.Dir(path)) != strconv.Itoa(os.Getpid()) {
+		if len(fields) < 13 || fields[1] != pid && path.Dir(file) != pid {
 			continue
 		}
 		for _, field := range fields[11:13] {

@@ -34,32 +34,52 @@ func (r *results) write(output string) error {
 		return err
 	}
 	fmt.Println(r.Machine)
-	fmt.Println(r.Conditions)
+	fmt.Println(r.Conditions + "; " + r.Pods)
 	return report.Table(os.Stdout, rows)
 }
 
 // rows of all that was measured.
 func (r *results) rows() []report.Row {
-	ours, plain := &r.Beside, &r.Ceiling
-	name := fmt.Sprintf("%d runs of 3 stages beside a plain client: ", ours.Runs)
-	perJob := func(m *measured) float64 { return 1000 * m.AllCPUSeconds / float64(m.Jobs) }
-	rows := []report.Row{
-		report.NewRow(name+"Jobs", "1/s", ours.JobsPerSecond, plain.JobsPerSecond, new(targetRate), report.Higher),
-		report.NewRow(name+"CPU of everything", "ms/Job", perJob(ours), perJob(plain), nil, report.Lower),
-		withPeer(name+"from a Job's completion to the next Job, p99", "s", ours.CompletionToNext, plain.CompletionToNext, new(targetNext)),
-		withPeer(name+"from a trainer's exit to the next Job, p99", "s", ours.ExitToNext, plain.ExitToNext, nil),
+	rows := beside(&r.Beside, r.Pods, true)
+	if r.Saturated.Ours.Runs > 0 {
+		rows = append(rows, beside(&r.Saturated, "never idle, "+shortPods.String(), false)...)
 	}
-	rows = append(rows, costs(ours, name, true)...)
 	for i := range r.Peers {
 		rows = append(rows, r.perJob(&r.Peers[i])...)
 	}
 	for i := range r.Operator {
 		m := &r.Operator[i]
-		name := fmt.Sprintf("%d runs of 3 stages: ", m.Runs)
-		rows = append(rows, lower(name+"from a Job's completion to the next Job, p99", "s", m.CompletionToNext, nil))
-		rows = append(rows, costs(m, name, m.Runs == ours.Runs)...)
+		if m.Runs == r.Beside.Ours.Runs {
+			continue // it is beside the plain client
+		}
+		name := fmt.Sprintf("%d runs, %s: ", m.Runs, r.Pods)
+		rows = append(rows, lower(name+completionToNext, "s", m.CompletionToNext, nil))
+		rows = append(rows, costs(m, name, false)...)
 	}
 	return rows
+}
+
+const completionToNext = "from a Job's completion to the next Job, p99"
+
+// beside the plain client; the targets are of a machine that could do more.
+func beside(c *comparison, conditions string, targets bool) []report.Row {
+	ours, plain := &c.Ours, &c.Plain
+	name := fmt.Sprintf("%d runs, %s, beside a plain client: ", ours.Runs, conditions)
+	perJob := func(m *measured) float64 { return 1000 * m.AllCPUSeconds / float64(m.Jobs) }
+	rows := []report.Row{
+		report.NewRow(name+"Jobs", "1/s", ours.JobsPerSecond, plain.JobsPerSecond, target(targetRate, targets), report.Higher),
+		report.NewRow(name+"CPU of everything", "ms/Job", perJob(ours), perJob(plain), nil, report.Lower),
+		withPeer(name+completionToNext, "s", ours.CompletionToNext, plain.CompletionToNext, target(targetNext, targets)),
+		withPeer(name+"from a trainer's exit to the next Job, p99", "s", ours.ExitToNext, plain.ExitToNext, nil),
+	}
+	return append(rows, costs(ours, name, targets)...)
+}
+
+func target(v float64, holds bool) *float64 {
+	if !holds {
+		return nil
+	}
+	return &v
 }
 
 // perJob sets ours beside a peer's: the targets are of the ratio.
@@ -79,23 +99,19 @@ func (r *results) perJob(peer *measured) []report.Row {
 	}
 }
 
-func costs(m *measured, name string, main bool) []report.Row {
+func costs(m *measured, name string, targets bool) []report.Row {
 	runs := float64(m.Runs)
-	target := func(v float64, holds bool) *float64 {
-		if !holds {
-			return nil
-		}
-		return &v
-	}
 	events, others := m.writes()
 	return []report.Row{
-		lower(name+"resident memory at most", "MiB", m.PeakMiB, target(targetMemory, main)),
-		lower(name+"writes without events", "1/run", float64(others)/runs, target(targetWrites, main)),
-		lower(name+"events", "1/run", float64(events)/runs, target(targetEvents, main)),
+		lower(name+"resident memory at most", "MiB", m.PeakMiB, target(targetMemory, targets)),
+		lower(name+"writes without events and progress", "1/run", float64(others)/runs, target(targetWrites, targets)),
+		lower(name+"events", "1/run", float64(events)/runs, target(targetEvents, targets)),
+		lower(name+"writes of progress", "1/run", float64(m.Unreachable)/runs, nil),
 		lower(name+"reads past the cache", "1/run", m.Reads/runs, nil),
 		lower(name+"reconciles", "1/run", m.Reconciles/runs, nil),
 		lower(name+"CPU", "ms/run", 1000*m.CPUSeconds/runs, nil),
-		lower(name+"reconcile p99", "s", m.ReconcileP99, target(targetReconcile, m.Runs == activeRuns)),
+		lower(name+"reconcile p99, once every run has a Job", "s", m.ActiveP99, target(targetReconcile, m.Runs == activeRuns)),
+		lower(name+"reconcile p99, with the submission", "s", m.ReconcileP99, nil),
 	}
 }
 
