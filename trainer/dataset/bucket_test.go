@@ -19,9 +19,9 @@ import (
 // quickly makes what is tried again be tried soon, and given up soon.
 func quickly(t *testing.T, giveUp time.Duration) {
 	t.Helper()
-	first, longest, all := firstBackoff, longestWait, patience
-	t.Cleanup(func() { firstBackoff, longestWait, patience = first, longest, all })
-	firstBackoff, longestWait, patience = 20*time.Millisecond, 100*time.Millisecond, giveUp
+	first, longest, all, names := firstBackoff, longestWait, patience, namePatience
+	t.Cleanup(func() { firstBackoff, longestWait, patience, namePatience = first, longest, all, names })
+	firstBackoff, longestWait, patience, namePatience = 20*time.Millisecond, 100*time.Millisecond, giveUp, 200*time.Millisecond
 }
 
 // formats is a folder with a small dataset of every format, each in a folder of its name.

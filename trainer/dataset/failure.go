@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
+	"time"
 
 	"cloud.google.com/go/storage"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go"
+	"golang.org/x/oauth2"
 	"google.golang.org/api/googleapi"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
@@ -31,9 +34,15 @@ func (e *statusError) HTTPStatusCode() int { return e.code }
 func statusOf(err error) int {
 	var answered interface{ HTTPStatusCode() int }
 	var google *googleapi.Error
+	var token *oauth2.RetrieveError // of Google's server of tokens: 400 where a key was deleted
 	switch {
 	case errors.As(err, &answered):
 		return answered.HTTPStatusCode()
+	case errors.As(err, &token) && token.Response != nil:
+		if code := token.Response.StatusCode; code != http.StatusBadRequest {
+			return code
+		}
+		return http.StatusUnauthorized
 	case errors.As(err, &google):
 		return google.Code
 	case errors.Is(err, storage.ErrObjectNotExist), errors.Is(err, storage.ErrBucketNotExist):
@@ -74,6 +83,23 @@ func (r *remote) final(name string, err error) error {
 	return contract.UserErrorf("DatasetRefused", "%s: the server refuses (%s); correct %s: uri, or credentials, endpoint and region where it has them", path, brief(err), r.field)
 }
 
+// noSuchHost is the error where DNS says, since a while, that there is no host of the source's name: it was misspelt, unless it
+// has been reached before. A DNS server that fails says something else.
+func (r *remote) noSuchHost(name string, err error, since *time.Time) error {
+	var dns *net.DNSError
+	if !errors.As(err, &dns) || !dns.IsNotFound || r.reached.Load() {
+		*since = time.Time{}
+		return nil
+	}
+	if since.IsZero() {
+		*since = time.Now()
+	}
+	if time.Since(*since) < namePatience {
+		return nil
+	}
+	return contract.UserErrorf("DatasetNotFound", "%s: DNS knows no host %s; correct %s: uri, or endpoint and region where it has them", r.path(name), dns.Name, r.field)
+}
+
 // deniedCodes of S3 come with other statuses than 401 and 403, too.
 var deniedCodes = map[string]bool{"InvalidAccessKeyId": true, "ExpiredToken": true, "InvalidToken": true, "TokenRefreshRequired": true}
 
@@ -92,12 +118,15 @@ func apiCode(err error) string {
 func brief(err error) string {
 	var api smithy.APIError
 	var google *googleapi.Error
+	var token *oauth2.RetrieveError
 	var request *url.Error
 	switch {
 	case errors.As(err, &api) && api.ErrorMessage() != "":
 		return fmt.Sprintf("%s: %s", api.ErrorCode(), api.ErrorMessage())
 	case errors.As(err, &google) && google.Message != "":
 		return fmt.Sprintf("%d: %s", google.Code, google.Message)
+	case errors.As(err, &token) && token.Response != nil:
+		return fmt.Sprintf("no token for the credentials: %s %s", token.Response.Status, token.ErrorCode)
 	case errors.As(err, &request): // there was no answer
 		return request.Err.Error()
 	}

@@ -2,7 +2,9 @@ package dataset
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"net/http"
 	"os"
 
@@ -76,13 +78,30 @@ func secretGoogle(ctx context.Context, o Options) (*google.Credentials, error) {
 	if err != nil {
 		return nil, err
 	}
-	var kind struct{ Type google.CredentialsType }
+	var kind struct {
+		Type       google.CredentialsType
+		PrivateKey string `json:"private_key"`
+	}
 	if err := json.Unmarshal([]byte(data), &kind); err != nil || (kind.Type != google.ServiceAccount && kind.Type != google.AuthorizedUser) {
 		return nil, invalidSecret(o, "its %s has no key of a service account; make it of the file that Google Cloud gives for a key", googleCredentialsKey)
+	}
+	if kind.Type == google.ServiceAccount && !isPrivateKey(kind.PrivateKey) { // the library would say so with each request
+		return nil, invalidSecret(o, "the private_key of its %s is none; make it of the whole file that Google Cloud gives for a key", googleCredentialsKey)
 	}
 	found, err := google.CredentialsFromJSONWithType(ctx, []byte(data), kind.Type, storage.ScopeReadOnly)
 	if err != nil {
 		return nil, invalidSecret(o, "its %s: %w", googleCredentialsKey, err)
 	}
 	return found, nil
+}
+
+// isPrivateKey in PEM.
+func isPrivateKey(text string) bool {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return false
+	}
+	_, errPKCS8 := x509.ParsePKCS8PrivateKey(block.Bytes)
+	_, errPKCS1 := x509.ParsePKCS1PrivateKey(block.Bytes)
+	return errPKCS8 == nil || errPKCS1 == nil
 }

@@ -60,6 +60,21 @@ func TestS3UserErrors(t *testing.T) {
 	}
 }
 
+// A bucket that is not there is said at once of every format, and of files that the URI names.
+func TestNoSuchBucket(t *testing.T) {
+	quickly(t, time.Hour)
+	s := stores.StartS3(t)
+	o := Options{Secrets: mounted(t, keys(s), s.CA)}
+	for _, format := range allFormats {
+		for _, path := range []string{"", "/data", "/{0..9}.tar"} {
+			t.Run(string(format)+path, func(t *testing.T) {
+				_, err := Open(t.Context(), s3Spec(s, "s3://none"+path, format), o)
+				wantUserError(t, err, "s3://none", "there is no such bucket; correct spec.dataset.uri")
+			})
+		}
+	}
+}
+
 // A server that dies amid a file, and comes back: reading goes on at the same byte, in little memory.
 func TestS3ReadingGoesOnAfterAnOutage(t *testing.T) {
 	quickly(t, time.Minute)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -19,6 +20,9 @@ import (
 var (
 	patience    = 5 * time.Minute
 	longestWait = 30 * time.Second
+	// namePatience is for how long a host's name that DNS does not know is asked for again: a Service may be as new as the run,
+	// and CoreDNS remembers for 30 s, by its default, that there was none.
+	namePatience = 30 * time.Second
 )
 
 // sayEvery is how often a failure that is tried again is told at most: all of a source's workers see an outage.
@@ -30,6 +34,8 @@ type remote struct {
 	// field of the API that has the dataset, denied what to do where access is denied: for messages.
 	field, denied string
 	warn          func(message string)
+
+	reached atomic.Bool // it has answered once
 
 	mu   sync.Mutex
 	told time.Time
@@ -50,12 +56,16 @@ func (r *remote) path(name string) string {
 // the storage, exit 14. What fails for good is final's to say.
 func try[T any](ctx context.Context, r *remote, name string, do func() (T, error)) (T, error) {
 	var final error
+	var unknown time.Time // since when DNS says that there is no such host
 	waits := backoff.NewExponentialBackOff()
 	waits.InitialInterval, waits.Multiplier, waits.MaxInterval = firstBackoff, 2, longestWait
 	result, err := backoff.Retry(ctx, func() (T, error) {
 		got, err := do()
 		if err != nil && ctx.Err() == nil {
-			if final = r.final(name, err); final != nil {
+			if final = r.final(name, err); final == nil {
+				final = r.noSuchHost(name, err, &unknown)
+			}
+			if final != nil {
 				err = backoff.Permanent(final)
 			}
 		}
@@ -65,6 +75,7 @@ func try[T any](ctx context.Context, r *remote, name string, do func() (T, error
 	}))
 	switch {
 	case err == nil:
+		r.reached.Store(true)
 		return result, nil
 	case ctx.Err() != nil:
 		return result, ended(ctx)
