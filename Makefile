@@ -153,8 +153,12 @@ test-unit: deps envtest-binaries prometheus pjrt ## Run the unit and API-server 
 	go test -timeout 20m ./...
 
 .PHONY: test-e2e
-test-e2e: build prometheus ## Run the tests on a real node (root on Debian 12; removes the cluster where it was not up before).
+test-e2e: build prometheus image-xla-cpu ## Run the tests on a real node (root on Debian 12; removes the cluster where it was not up before).
 	@hack/e2e.sh -timeout 25m -short ./test/e2e ./test/chaos ./test/permissions
+
+.PHONY: image-xla-cpu
+image-xla-cpu: deps pjrt ## Build the trainer's image with XLA's CPU backend, which tests run beside accelerators that are not there.
+	@go -C hack/images run . build --output $(IMAGES) --tag $(TAG) simclr-trainer-xla-cpu
 
 .PHONY: test-chaos
 test-chaos: build kueue ## Do to runs all that clusters do to them, docs/reliability.md (root on Debian 12; at most 80 minutes).
@@ -169,7 +173,7 @@ test-kueue: build kueue ## Run the tests with the real Kueue on a real node, doc
 	@hack/e2e.sh -timeout 25m -v ./test/kueue
 
 .PHONY: test-slow
-test-slow: build ## Run the slow tests: the yardstick run's accuracies.
+test-slow: build pjrt ## Run the slow tests: the yardstick run's accuracies.
 	go test -tags slow -count 1 -timeout 60m ./test/slow
 
 FUZZ ?= 1000000x

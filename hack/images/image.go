@@ -28,6 +28,7 @@ type recipe struct {
 	cgo     bool   // the program needs shared libraries
 	base    bool   // users, certificates, /tmp
 	wheels  []wheel
+	plugin  string // a PJRT plugin that `make pjrt` fetched, relative to the repository's root
 	env     []string
 }
 
@@ -51,6 +52,10 @@ var recipes = map[string]recipe{
 	},
 	"simclr-trainer-tpu": {
 		title: "simclr-operator's trainer on TPUs", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true, wheels: tpu, env: quiet,
+	},
+	"simclr-trainer-xla-cpu": {
+		title: "simclr-operator's trainer on XLA's backend for CPUs, for tests", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true,
+		plugin: "build/pjrt/pjrt_c_api_cpu_plugin.so", env: append([]string{"SIMCLR_PJRT_PLUGIN=" + pluginsDir + "/cpu.so"}, quiet...),
 	},
 }
 
@@ -104,13 +109,27 @@ func (r recipe) layers(ctx context.Context, repository, program string) ([]v1.La
 		if err := add(libraries); err != nil {
 			return nil, err
 		}
-		plugins, err := wheelLayers(ctx, filepath.Join(repository, "build/wheels"), r.wheels, libraries)
+		plugins, err := r.plugins(ctx, repository, libraries)
 		if err != nil {
 			return nil, err
 		}
 		layers = append(layers, plugins...)
 	}
 	return layers, add(files{r.path(): {from: program, mode: 0o755}})
+}
+
+// plugins are the layers of the accelerators' plugins, and of the system's libraries that only they need.
+func (r recipe) plugins(ctx context.Context, repository string, libraries files) ([]v1.Layer, error) {
+	if r.plugin == "" {
+		return wheelLayers(ctx, filepath.Join(repository, "build/wheels"), r.wheels, libraries)
+	}
+	from := filepath.Join(repository, r.plugin)
+	own := files{pluginsDir + "/cpu.so": {from: from, mode: 0o755}}
+	l, err := own.storedLayer(from + ".layer.tar.gz")
+	if err != nil {
+		return nil, fmt.Errorf("make pjrt: %w", err)
+	}
+	return withLibraries([]v1.Layer{l}, own, libraries)
 }
 
 // licences of the image in SPDX's words.

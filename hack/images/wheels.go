@@ -76,6 +76,11 @@ func wheelLayers(ctx context.Context, cache string, wheels []wheel, system files
 		}
 		layers = append(layers, l)
 	}
+	return withLibraries(layers, own, system)
+}
+
+// withLibraries adds a layer of the system's libraries that files need and the image does not have.
+func withLibraries(layers []v1.Layer, own, system files) ([]v1.Layer, error) {
 	missing, err := missingLibraries(own, system)
 	if err != nil || len(missing) == 0 {
 		return layers, err

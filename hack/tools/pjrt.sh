@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Unpacks into the directory it is given the PJRT plugin of XLA's CPU backend, which tests of trainer/engine/xla need: from
-# a PyPI wheel, pinned by its digest. For tests only, it is in no image.
+# a PyPI wheel, pinned by its digest. For tests only: the one image that has it is theirs.
 set -euo pipefail
 
 dir=$1
