@@ -60,6 +60,7 @@ const (
 	EnvPlugin          = "SIMCLR_PJRT_PLUGIN"                     // file of the PJRT plugin, instead of the image's
 	EncoderDir         = "encoder"                                // in the output directory
 	CheckpointsDir     = "checkpoints"                            // in the output directory: <stage>/…
+	CompiledDir        = "compiled"                               // in the output directory: an accelerator's programs, which may be deleted
 	ResultsFile        = "results.json"                           // in the output directory
 )
 

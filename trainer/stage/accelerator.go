@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -14,18 +15,18 @@ import (
 )
 
 // newAccelerated is the engine of an accelerator, by the plugin that the image has.
-func newAccelerated(spec *v1alpha1.SimCLRRunSpec, environment checkpoint.Environment) (engine.Engine, checkpoint.Environment, error) {
-	accelerator := spec.Accelerator.Type
-	plugin := xla.Find(accelerator)
+func newAccelerated(o Options, environment checkpoint.Environment) (engine.Engine, checkpoint.Environment, error) {
+	accelerator := o.Run.Spec.Accelerator
+	plugin := xla.Find(accelerator.Type)
 	if plugin == "" {
 		return nil, environment, contract.UserErrorf("NoEngine",
-			"no engine for %s in this image: it trains on CPU only; set accelerator.type to CPU, or template.image to an image that has one", accelerator)
+			"no engine for %s in this image: it trains on CPU only; set accelerator.type to CPU, or template.image to an image that has one", accelerator.Type)
 	}
-	o := xla.Options{Plugin: plugin}
-	if n := spec.Accelerator.DevicesPerWorker; n != nil {
-		o.Devices = int(*n)
+	x := xla.Options{Plugin: plugin, Cache: filepath.Join(o.Output, contract.CompiledDir), Log: o.Log}
+	if n := accelerator.DevicesPerWorker; n != nil {
+		x.Devices = int(*n)
 	}
-	e, err := xla.New(o)
+	e, err := xla.New(x)
 	if err != nil {
 		return nil, environment, acceleratedError(err)
 	}

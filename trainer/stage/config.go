@@ -35,23 +35,23 @@ func ConfigHash(s *v1alpha1.SimCLRRunSpec) (string, error) {
 }
 
 // newEngine is the engine for an accelerator, and what bit-identical resuming depends on.
-func newEngine(name string, spec *v1alpha1.SimCLRRunSpec, threads int) (engine.Engine, checkpoint.Environment, error) {
-	environment := checkpoint.Environment{Threads: threads}
-	if spec.Accelerator.Type != v1alpha1.CPU {
-		return newAccelerated(spec, environment)
+func newEngine(o Options) (engine.Engine, checkpoint.Environment, error) {
+	environment := checkpoint.Environment{Threads: o.Threads}
+	if o.Run.Spec.Accelerator.Type != v1alpha1.CPU {
+		return newAccelerated(o, environment)
 	}
-	if name == "interp" {
+	if o.Engine == "interp" {
 		environment.Threads, environment.ISA = 1, "float64"
 		return interp.Engine{}, environment, nil
 	}
-	if name != "cpu" {
-		return nil, environment, contract.UserErrorf("NoEngine", "no engine %q in this image; it has cpu", name)
+	if o.Engine != "cpu" {
+		return nil, environment, contract.UserErrorf("NoEngine", "no engine %q in this image; it has cpu", o.Engine)
 	}
 	var options []cpu.Option
-	if spec.Pretraining.Convolutions == v1alpha1.Direct {
+	if o.Run.Spec.Pretraining.Convolutions == v1alpha1.Direct {
 		options = append(options, cpu.Direct)
 	}
-	e, err := cpu.New(threads, options...)
+	e, err := cpu.New(o.Threads, options...)
 	if err != nil {
 		return nil, environment, fmt.Errorf("starting the cpu engine: %w", err)
 	}

@@ -135,7 +135,7 @@ type runner struct {
 // open opens what the stage needs: engine, checkpoints, data; and plans it.
 func open(ctx context.Context, o Options, hash string, workers collective.Collective) (*runner, error) {
 	r := &runner{Options: o, spec: &o.Run.Spec, hash: hash, workers: workers, model: model.FromSpec(&o.Run.Spec)}
-	e, environment, err := newEngine(o.Engine, &o.Run.Spec, o.Threads)
+	e, environment, err := newEngine(o)
 	if err != nil {
 		return nil, err
 	}

@@ -7,7 +7,9 @@ package xla
 
 import (
 	"fmt"
+	"log/slog"
 	"path/filepath"
+	"time"
 
 	"github.com/gomlx/go-xla/pjrt"
 
@@ -18,6 +20,7 @@ import (
 // Engine runs programs on the devices of one client.
 type Engine struct {
 	client  *pjrt.Client
+	plugin  *plugin
 	options Options
 	info    Info
 	moved   moved
@@ -31,6 +34,10 @@ type Options struct {
 	Devices int
 	// Float64 computes in double precision, for tests that compare executors.
 	Float64 bool
+	// Cache is a directory that compiled programs are kept in, so that the next start need not compile; "": none.
+	Cache string
+	// Log is told what was compiled, how long that took, and what was not kept; nil: nobody.
+	Log *slog.Logger
 	// Client are options of the plugin's own.
 	Client map[string]any
 }
@@ -59,7 +66,10 @@ func New(o Options) (*Engine, error) {
 		return nil, &DeviceError{Plugin: path, Err: firstLine(err)}
 	}
 	major, minor := plugin.Version()
-	e := &Engine{client: client, options: o, info: Info{
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	e := &Engine{client: client, plugin: plugin, options: o, info: Info{
 		client.Platform(), client.PlatformVersion(), fmt.Sprintf("%d.%d", major, minor), client.NumDevices(),
 	}}
 	if e.options.Devices == 0 {
@@ -98,11 +108,7 @@ func (e *Engine) New(p engine.Program) (*Executable, error) {
 	}
 	x := newExecutable(e, p, programs)
 	for i, q := range programs {
-		c := e.client.Compile().WithStableHLO(q.Text)
-		if q.Devices > 1 {
-			c = c.WithShardy(q.Devices)
-		}
-		l, err := c.Done()
+		l, err := e.load(p.Segments[i].Name, q)
 		if err != nil {
 			_ = x.Close()
 			return nil, fmt.Errorf("xla: compiling segment %s: %w", p.Segments[i].Name, memory(firstLine(err)))
@@ -116,4 +122,23 @@ func (e *Engine) New(p engine.Program) (*Executable, error) {
 		}
 	}
 	return x, nil
+}
+
+// load compiles a segment's program, or takes it from the cache.
+func (e *Engine) load(segment string, p *emit.Program) (*pjrt.LoadedExecutable, error) {
+	begun := time.Now()
+	c := e.client.Compile().WithStableHLO(p.Text)
+	if p.Devices > 1 {
+		c = c.WithShardy(p.Devices)
+	}
+	kept, key := cache(e.options.Cache), e.key(p)
+	l, made, served, err := e.plugin.compile(c, kept.read(key))
+	if err != nil {
+		return nil, err
+	}
+	e.options.Log.Info("compiled", "program", segment, "seconds", time.Since(begun).Seconds(), "kept", served)
+	if err := kept.write(key, made); err != nil {
+		e.options.Log.Warn("a compiled program is not kept", "error", err.Error())
+	}
+	return l, nil
 }

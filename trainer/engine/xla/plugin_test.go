@@ -1,36 +1,94 @@
 package xla
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
+	"strings"
 	"testing"
 )
 
-// cpuPlugin is XLA's CPU backend: `make pjrt` unpacks it.
-func cpuPlugin(t testing.TB) string {
+// built is a shared library of C.
+func built(t *testing.T, source string) string {
 	t.Helper()
-	_, file, _, _ := runtime.Caller(0)
-	path := filepath.Join(filepath.Dir(file), "../../../build/pjrt/pjrt_c_api_cpu_plugin.so")
-	if _, err := os.Stat(path); err != nil {
-		t.Fatalf("%v: run make pjrt, which fetches XLA's CPU backend for tests", err)
+	dir := t.TempDir()
+	c, so := filepath.Join(dir, "plugin.c"), filepath.Join(dir, "plugin.so")
+	if err := os.WriteFile(c, []byte(source), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	// half the time to compile; convolutions are the library's either way. The plugin reads it once.
-	t.Setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
-	return path
+	if out, err := exec.CommandContext(t.Context(), "gcc", "-shared", "-fPIC", "-o", so, c).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return so
 }
 
-// newEngine of so many virtual devices.
-func newEngine(t testing.TB, devices int, float64s bool) *Engine {
+// speaking is a plugin of a version whose functions crash when they are called.
+func speaking(t *testing.T, version string) string {
 	t.Helper()
-	e, err := New(Options{Plugin: cpuPlugin(t), Devices: devices, Float64: float64s, Client: map[string]any{"cpu_device_count": int64(devices)}})
+	return built(t, `#include <stddef.h>
+static struct { size_t size; void *next; size_t version_size; void *version_next; int major, minor; void *functions[200]; } api = {.major = `+
+		strings.ReplaceAll(version, ".", ", .minor = ")+`};
+void *GetPjrtApi(void) { return &api; }`)
+}
+
+func TestWrongPlugins(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "text.so")
+	if err := os.WriteFile(text, []byte("no library"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct{ path, want string }{
+		"no file":               {"/no/plugin.so", "PJRT plugin /no/plugin.so: no such file"},
+		"no library":            {text, "it is no PJRT plugin: "},
+		"no plugin":             {built(t, "int f(void) { return 1; }"), "it is no PJRT plugin: "},
+		"no table":              {built(t, "void *GetPjrtApi(void) { return 0; }"), "it gives no function table"},
+		"another major version": {speaking(t, "1.0"), "it speaks version 1.0 of PJRT's C interface, this program 0.90 or newer"},
+		"an old version":        {speaking(t, "0.54"), "it speaks version 0.54 of"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := New(Options{Plugin: tc.path})
+			if _, ok := errors.AsType[*PluginError](err); !ok || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("error %v, want one of the plugin that says %q", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestTooFewDevices(t *testing.T) {
+	_, err := New(Options{Plugin: cpuPlugin(t), Devices: 3, Client: map[string]any{"cpu_device_count": int64(2)}})
+	if _, ok := errors.AsType[*DeviceError](err); !ok || !strings.Contains(err.Error(), "2 devices are there, 3 are wanted") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// What ends a program that ran is told apart: memory is the user's to mend, a device the operator's to avoid.
+func TestFailures(t *testing.T) {
+	e := &Engine{options: Options{Plugin: "plugin.so"}}
+	for said, memory := range map[string]bool{
+		"PJRT error (code=8): RESOURCE_EXHAUSTED: Out of memory while trying to allocate 21474836480 bytes.\n\tat …": true,
+		"PJRT error (code=8): out": true,
+		"PJRT error (code=13): INTERNAL: CUDA_ERROR_ILLEGAL_ADDRESS\ngoroutine 1": false,
+	} {
+		err := e.failed(errors.New(said))
+		_, isMemory := errors.AsType[*OutOfMemoryError](err)
+		_, isDevice := errors.AsType[*DeviceError](err)
+		if isMemory != memory || isDevice == memory || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%q is %T: %v", said, err, err)
+		}
+	}
+}
+
+// The header is go-xla's, whose function table ours stands in for.
+func TestHeaderIsTheLibrarys(t *testing.T) {
+	dir, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", "github.com/gomlx/go-xla").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return e
+	want, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "pjrt/pjrt_c_api.h"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile("pjrt_c_api.h"); err != nil || string(got) != string(want) {
+		t.Errorf("pjrt_c_api.h is not go-xla's: copy %s/pjrt/pjrt_c_api.h here: %v", strings.TrimSpace(string(dir)), err)
+	}
 }
