@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -71,6 +72,57 @@ func TestAcceleratorsThatCannotServe(t *testing.T) {
 			trainer(t, "run", "-f", file, "--dataset", images, "-o", t.TempDir()).wants(t, tc.code, tc.want)
 		})
 	}
+}
+
+// losing is a plugin whose devices are lost at the execution of that number: XLA's CPU backend, but for that.
+const losing = `#include <dlfcn.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "pjrt_c_api.h"
+static const PJRT_Api *real;
+static PJRT_Api api;
+static PJRT_Client *client;
+static int left;
+static PJRT_Error *create(PJRT_Client_Create_Args *a) {
+	PJRT_Error *e = real->PJRT_Client_Create(a);
+	client = a->client;
+	return e;
+}
+static PJRT_Error *execute(PJRT_LoadedExecutable_Execute_Args *a) {
+	usleep(20000); // so that there is a checkpoint by then
+	if (left-- > 0) return real->PJRT_LoadedExecutable_Execute(a);
+	PJRT_Client_LookupDevice_Args lost = {.struct_size = PJRT_Client_LookupDevice_Args_STRUCT_SIZE, .client = client, .id = 1 << 20};
+	return real->PJRT_Client_LookupDevice(&lost); // an error of the plugin's own
+}
+const PJRT_Api *GetPjrtApi(void) {
+	const PJRT_Api *(*get)(void) = dlsym(dlopen(getenv("LOSING_PLUGIN"), RTLD_NOW | RTLD_LOCAL), "GetPjrtApi");
+	real = get();
+	api = *real;
+	api.PJRT_Client_Create = create;
+	api.PJRT_LoadedExecutable_Execute = execute;
+	left = atoi(getenv("LOSING_AFTER"));
+	return &api;
+}`
+
+// A device that is lost while it trains is no mistake of the user's: the exit code says so, and with other devices the run goes on
+// from its checkpoint.
+func TestADeviceIsLost(t *testing.T) {
+	useCPUPlugin(t)
+	plugin, dir := os.Getenv(contract.EnvPlugin), t.TempDir()
+	wrapped := filepath.Join(dir, "losing.so")
+	source := write(t, filepath.Join(dir, "losing.c"), losing)
+	if out, err := exec.CommandContext(t.Context(), "gcc", "-shared", "-fPIC", "-I../../trainer/engine/xla", "-o", wrapped, source).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	images, out := generated(t, 4, 16, 4), filepath.Join(dir, "out")
+	file := write(t, filepath.Join(dir, "run.yaml"), accelerated(spec+"  checkpoint: {intervalSeconds: 1}\n"+strings.Replace(pretrainOnly, "epochs: 1", "epochs: 30", 1)))
+	commandLine := []string{"run", "-f", file, "--dataset", images, "-o", out}
+	t.Setenv("LOSING_PLUGIN", plugin)
+	t.Setenv("LOSING_AFTER", "150")
+	t.Setenv(contract.EnvPlugin, wrapped)
+	trainer(t, commandLine...).wants(t, contract.ExitDevice, "devices of "+wrapped+": a program failed")
+	t.Setenv(contract.EnvPlugin, plugin)
+	trainer(t, commandLine...).wants(t, contract.ExitDone, "pretrain  goes on from step")
 }
 
 func TestDevicesListsPlugins(t *testing.T) {
