@@ -17,6 +17,7 @@ type memory struct {
 	row   int64 // of any image of the batch, of all workers: its z
 	own   int64 // of any image of a worker: its views, where they are kept
 	sums  int64 // the gradients' sums, where there are several micro-batches
+	views int64 // of an image in the loader; image or own has them, too
 }
 
 // of a step of workers with so many images each, of which so many are computed at once.
@@ -63,7 +64,7 @@ func (s *Stage) setContrastiveMemory(n Network, precision v1alpha1.Precision, on
 	fixed, image := n.step(s.Parameters, s.Parameters, views, activation)
 	loader := loaded * float32Bytes * views * 3 * int64(n.imageSize) * int64(n.imageSize)
 	s.need = memory{
-		fixed: fixed + online, image: image, row: float32Bytes * views * (zs*int64(n.Dimension) + anchors), sums: float32Bytes * s.Parameters,
+		fixed: fixed + online, image: image, row: float32Bytes * views * (zs*int64(n.Dimension) + anchors), sums: float32Bytes * s.Parameters, views: loader,
 	}
 	s.ViewsTwice = s.MicroBatch < s.Share() && loader*int64(s.Share()) > keptViews
 	if s.ViewsTwice {
@@ -130,6 +131,50 @@ func (s Stage) OutOfMemory(available int64) error {
 	return contract.UserErrorf("OutOfMemory", "%s %d: a step of stage %s needs %s; %s, or give the worker more (template.resources)", field, size, s.Name, need, fix)
 }
 
+// CheckHostMemory is CheckMemory of a run on an accelerator, whose step is in the accelerator's memory: of a step's views, and of
+// features, which are in the host's. Unit: bytes.
+func (p *Plan) CheckHostMemory(stage string, available int64) error {
+	from := slices.IndexFunc(p.Stages, func(s Stage) bool { return s.Name == stage })
+	for _, s := range p.Stages[max(from, 0):] {
+		if s.Kind == LinearLBFGS {
+			if err := s.CheckMemory(available); err != nil {
+				return err
+			}
+		}
+		if need := s.hostViews(); need > available {
+			most := int(available / s.need.views)
+			fix := fmt.Sprintf("set batchSize to at most %d", max(most*s.workers(), 1))
+			if size := s.largestPart(most); size > 0 {
+				fix = fmt.Sprintf("set %s to %d", microBatchField, size)
+			}
+			return contract.UserErrorf("OutOfMemory", "batchSize %d: the views of a step of stage %s need about %s of the host's memory and %s are there; %s, or give the worker more (template.resources)",
+				s.Batch, s.Name, bytes(need), bytes(available), fix)
+		}
+	}
+	return nil
+}
+
+// hostViews are the bytes of the views that the loader holds.
+func (s Stage) hostViews() int64 {
+	if s.Kind != Pretraining {
+		return 0
+	}
+	if s.ViewsTwice {
+		return s.need.views * int64(s.MicroBatch)
+	}
+	return s.need.views * int64(s.Share())
+}
+
+// largestPart is the largest micro-batch of the worker's share that has at most so many images; 0: there is none.
+func (s Stage) largestPart(most int) int {
+	for size := min(most, s.MicroBatch-1); size >= leastMicroBatch; size-- {
+		if s.Share()%size == 0 {
+			return size
+		}
+	}
+	return 0
+}
+
 // DeviceOutOfMemory is the user error of a stage whose step does not fit the memory of its accelerator, of which the compiler
 // says what it lacks. By how much is not known: half of what failed may fit.
 func (s Stage) DeviceOutOfMemory(err error) error {
@@ -154,10 +199,8 @@ func (s Stage) fix(available int64) string {
 		if tooLow {
 			most = s.MicroBatch / 2
 		}
-		for size := min(most, s.MicroBatch-1); size >= leastMicroBatch; size-- {
-			if s.Share()%size == 0 {
-				return fmt.Sprintf("set %s to %d", microBatchField, size)
-			}
+		if size := s.largestPart(most); size > 0 {
+			return fmt.Sprintf("set %s to %d", microBatchField, size)
 		}
 	}
 	most := s.need.fits(available, s.Share(), s.workers(), false) * s.workers()

@@ -91,6 +91,37 @@ func TestMemoryOfAllStagesToCome(t *testing.T) {
 	}
 }
 
+// On an accelerator the host has the views; what is advised fits.
+func TestViewsThatFitTheHost(t *testing.T) {
+	host := func(batch, micro int32, available int64) error {
+		r := yardstick()
+		if r.Spec.BatchSize = batch; micro > 0 {
+			r.Spec.Pretraining.MicroBatchSize = new(micro)
+		}
+		r.Spec.LinearEvaluation.Mode = v1alpha1.Disabled
+		p, err := New(r, cifar())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p.CheckHostMemory("pretrain", available)
+	}
+	const image = 4 * 2 * 3 * 32 * 32 * 4 // two views of 32 pixels, four times in the loader
+	if err := host(8192, 0, 8192*image); err != nil {
+		t.Error(err)
+	}
+	n := advised(t, host(8192, 0, 8192*image-1), "batchSize 8192: the views of a step of stage pretrain need about 768 MiB of the host's memory and 768 MiB are there; set pretraining.microBatchSize to ")
+	if err := host(8192, n, 8192*image-1); err != nil || n != 4096 {
+		t.Errorf("micro-batches of %d are advised: %v", n, err)
+	}
+	n = advised(t, host(8191, 0, 8000*image), "set batchSize to at most ") // a prime
+	if err := host(n, 0, 8000*image); err != nil || n != 8000 {
+		t.Errorf("a batch of %d is advised: %v", n, err)
+	}
+	if err := host(2048, 0, 100<<20); err == nil {
+		t.Error("2048 images' views fit 100 MiB")
+	}
+}
+
 // Where no micro-batch divides the batch, a smaller batch is advised.
 func TestBatchThatFits(t *testing.T) {
 	const available = 256 << 20

@@ -182,11 +182,13 @@ func (r *runner) prepare(ctx context.Context, environment checkpoint.Environment
 }
 
 // checkMemory of this stage and the later ones; where neighbours share it, of this one, which is the only one that they do.
-// A step on an accelerator is in its memory, which its compiler looks at.
+// A step on an accelerator is in its memory, which its compiler looks at; the views are in the host's.
 func (r *runner) checkMemory(p *plan.Plan) error {
 	switch memory := availableMemory(); {
-	case memory == 0 || r.spec.Accelerator.Type != v1alpha1.CPU:
+	case memory == 0:
 		return nil
+	case r.spec.Accelerator.Type != v1alpha1.CPU:
+		return p.CheckHostMemory(r.Stage, memory)
 	case r.Neighbours > 0:
 		return r.stage.CheckMemory(memory / int64(1+r.Neighbours))
 	default:
