@@ -59,8 +59,8 @@ func main() {
 }
 
 // garbagePercent is GOGC unless the environment has one. Most memory is the cache's and stays, so that the collector's usual
-// pace would have the process hold as much again in garbage; collecting twice as often takes little time beside it.
-const garbagePercent = 50
+// pace would have the process hold as much again in garbage; collecting three times as often takes little time beside it.
+const garbagePercent = 30
 
 func run(o *options) error {
 	if os.Getenv("GOGC") == "" {
