@@ -18,6 +18,7 @@ import (
 
 	"github.com/go-logr/logr"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/simclr-operator/simclr-operator/hack/internal/command"
 	"github.com/simclr-operator/simclr-operator/hack/internal/report"
@@ -86,12 +87,16 @@ func run(ctx context.Context, o options) error {
 	if r.Machine, err = report.ThisMachine(1); err != nil {
 		return err
 	}
-	if r.Beside, err = besideTheCeiling(ctx, o, "beside", o.pods, o.runs); err != nil {
+	like, err := sampleJobs(ctx, o)
+	if err != nil {
+		return err
+	}
+	if r.Beside, err = besideTheCeiling(ctx, o, "beside", o.pods, o.runs, like); err != nil {
 		return err
 	}
 	r.Operator = []measured{r.Beside.Ours}
 	if o.saturated > 0 {
-		if r.Saturated, err = besideTheCeiling(ctx, o, "saturated", shortPods, o.saturated); err != nil {
+		if r.Saturated, err = besideTheCeiling(ctx, o, "saturated", shortPods, o.saturated, like); err != nil {
 			return err
 		}
 	}
@@ -114,18 +119,28 @@ func run(ctx context.Context, o options) error {
 	return r.write(o.output)
 }
 
+// Namespaces of what is compared.
+const plain, ours = "plain", "runs"
+
+// jobOf a key, as the plain client makes it.
+type jobOf = func(key string) (client.Object, error)
+
+// sampleJobs has the operator make the Jobs of one run, with short pods, for the plain client to copy.
+func sampleJobs(ctx context.Context, o options) (like jobOf, err error) {
+	err = onCluster(ctx, o, "sample", shortPods, func(c *cluster) error {
+		like, err = c.sample(ctx, o.manager, plain)
+		return err
+	})
+	return like, err
+}
+
 // besideTheCeiling measures the plain client and the operator on one cluster.
-func besideTheCeiling(ctx context.Context, o options, name string, pods podTimes, runs int) (r comparison, err error) {
+func besideTheCeiling(ctx context.Context, o options, name string, pods podTimes, runs int, like jobOf) (r comparison, err error) {
 	err = onCluster(ctx, o, name, pods, func(c *cluster) error {
-		const plain, ours = "plain", "runs"
 		for _, namespace := range []string{plain, ours} {
 			if err := c.makeNamespace(ctx, namespace); err != nil {
 				return err
 			}
-		}
-		like, err := c.sample(ctx, o.manager, plain)
-		if err != nil {
-			return err
 		}
 		report.Say("%s: a plain client: the Jobs of %d runs", pods, runs)
 		if r.Plain, err = c.runChains(ctx, plain, chainsOf(runs), jobKey, like); err != nil {
