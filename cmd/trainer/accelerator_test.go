@@ -59,6 +59,9 @@ func TestAcceleratorsThatCannotServe(t *testing.T) {
 	}{
 		"no such file":     {"/no/plugin.so", "", contract.ExitUserError, "PJRT plugin /no/plugin.so: no such file"},
 		"no plugin":        {program, "", contract.ExitUserError, "it is no PJRT plugin"},
+		"another version":  {otherVersion(t), "", contract.ExitUserError, "it speaks version 1.0 of PJRT's C interface, this program 0.90 or newer"},
+		"another topology": {os.Getenv(contract.EnvPlugin), "  accelerator: {type: TPU, generation: v6e, topology: 1x1, devicesPerWorker: 1}\n", contract.ExitDevice, "accelerator.topology 1x1 has 1 chips on a host, and 4 devices are there"},
+		"an odd batch":     {os.Getenv(contract.EnvPlugin), "  accelerator: {type: NvidiaGPU, devicesPerWorker: 3}\n", contract.ExitUserError, "must be a multiple of workers × accelerator.devicesPerWorker"},
 		"too few devices":  {os.Getenv(contract.EnvPlugin), "  accelerator: {type: NvidiaGPU, devicesPerWorker: 8}\n", contract.ExitDevice, "4 devices are there, 8 are wanted"},
 		"none in an image": {"", "", contract.ExitUserError, "no engine for NvidiaGPU in this image"},
 	} {
@@ -72,6 +75,25 @@ func TestAcceleratorsThatCannotServe(t *testing.T) {
 			trainer(t, "run", "-f", file, "--dataset", images, "-o", t.TempDir()).wants(t, tc.code, tc.want)
 		})
 	}
+}
+
+// compiled is a plugin of that source.
+func compiled(t *testing.T, source string) string {
+	t.Helper()
+	dir := t.TempDir()
+	library, file := filepath.Join(dir, "plugin.so"), write(t, filepath.Join(dir, "plugin.c"), source)
+	if out, err := exec.CommandContext(t.Context(), "gcc", "-shared", "-fPIC", "-I../../trainer/engine/xla", "-o", library, file).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	return library
+}
+
+// otherVersion is a plugin of a version that this program does not speak, none of whose functions can be called.
+func otherVersion(t *testing.T) string {
+	return compiled(t, `#include <stddef.h>
+#include "pjrt_c_api.h"
+static PJRT_Api api = {.struct_size = sizeof api, .pjrt_api_version = {.major_version = 1}};
+const PJRT_Api *GetPjrtApi(void) { return &api; }`)
 }
 
 // losing is a plugin whose devices are lost at the execution of that number: XLA's CPU backend, but for that.
@@ -109,11 +131,7 @@ const PJRT_Api *GetPjrtApi(void) {
 func TestADeviceIsLost(t *testing.T) {
 	useCPUPlugin(t)
 	plugin, dir := os.Getenv(contract.EnvPlugin), t.TempDir()
-	wrapped := filepath.Join(dir, "losing.so")
-	source := write(t, filepath.Join(dir, "losing.c"), losing)
-	if out, err := exec.CommandContext(t.Context(), "gcc", "-shared", "-fPIC", "-I../../trainer/engine/xla", "-o", wrapped, source).CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	wrapped := compiled(t, losing)
 	images, out := generated(t, 4, 16, 4), filepath.Join(dir, "out")
 	file := write(t, filepath.Join(dir, "run.yaml"), accelerated(spec+"  checkpoint: {intervalSeconds: 1}\n"+strings.Replace(pretrainOnly, "epochs: 1", "epochs: 30", 1)))
 	commandLine := []string{"run", "-f", file, "--dataset", images, "-o", out}

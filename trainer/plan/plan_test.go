@@ -155,7 +155,11 @@ func TestUserErrors(t *testing.T) {
 		}, "linearEvaluation.batchSize 20000 is more than the 10000 images"},
 		"warmup longer than training":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.WarmupEpochs = new(int32(11)) }, "pretraining.warmupEpochs 11"},
 		"a micro-batch that does not divide": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.MicroBatchSize = new(int32(100)) }, "pretraining.microBatchSize 100; set it so that it divides batchSize 256"},
-		"a batch that workers cannot share":  {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Workers = new(int32(3)) }, "batchSize 256; set it to a multiple of the 3 workers"},
+		"a batch that devices cannot share":  {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Accelerator.DevicesPerWorker = new(int32(3)) }, "batchSize 256: the 3 devices of accelerator.devicesPerWorker cannot have as many each; set batchSize to a multiple"},
+		"a micro-batch that devices cannot share": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) {
+			s.Accelerator.DevicesPerWorker, s.Pretraining.MicroBatchSize = new(int32(8)), new(int32(4))
+		}, "pretraining.microBatchSize 4: the 8 devices of accelerator.devicesPerWorker cannot have as many each; set pretraining.microBatchSize to a multiple"},
+		"a batch that workers cannot share": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Workers = new(int32(3)) }, "batchSize 256; set it to a multiple of the 3 workers"},
 		"a micro-batch larger than a worker's": {func(s *v1alpha1.SimCLRRunSpec, f *Facts) {
 			s.Pretraining.MicroBatchSize, f.Workers = new(int32(128)), 4
 		}, "pretraining.microBatchSize 128; set it so that it divides the 64 images that each of 4 workers has of batchSize 256"},

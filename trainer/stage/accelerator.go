@@ -31,8 +31,21 @@ func newAccelerated(o Options, environment checkpoint.Environment) (engine.Engin
 		return nil, environment, acceleratedError(err)
 	}
 	info := e.Info()
+	if err := checkTopology(accelerator, info.Devices); err != nil {
+		return nil, environment, errors.Join(err, e.Close())
+	}
 	environment.ISA, environment.Libraries = info.Platform, map[string]string{"PJRT": info.Version}
 	return e, environment, nil
+}
+
+// checkTopology is an error where a host of the TPU slice has more devices than the topology says: then the node is of another one,
+// and some chips would do nothing. Fewer are the engine's to tell. A chip of v3 is two devices, its cores, and not looked at.
+func checkTopology(a v1alpha1.AcceleratorSpec, devices int) error {
+	if a.Type != v1alpha1.TPU || a.Generation == "v3" || a.DevicesPerWorker == nil || devices <= int(*a.DevicesPerWorker) {
+		return nil
+	}
+	return contract.Errorf(contract.ExitDevice, "DeviceFailed", "accelerator.topology %s has %d chips on a host, and %d devices are there: the node is of another topology; set accelerator.topology to that of its slice",
+		a.Topology, *a.DevicesPerWorker, devices)
 }
 
 // acceleratedError gives an error of an accelerator the contract's code; nil where it is none.
