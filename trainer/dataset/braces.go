@@ -37,7 +37,9 @@ func expandBraces(pattern string) ([]string, error) {
 			if err != nil {
 				return nil, err
 			}
-			middle = append(middle, names...)
+			if middle = append(middle, names...); len(middle) > maxNames {
+				return nil, fmt.Errorf("%q stands for more than %d names", pattern, maxNames)
+			}
 		}
 	}
 	tails, err := expandBraces(pattern[open+1+length:])

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"image"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -109,6 +110,7 @@ func FuzzShard(f *testing.F) {
 func FuzzBraces(f *testing.F) {
 	f.Add("{train-{000000..000146},val-{0..5}}.tar")
 	f.Add("{a,{b,}}{0..9}{0..9}")
+	f.Add("{" + strings.Repeat("{0..99999},", 40) + "}")
 	f.Fuzz(func(t *testing.T, pattern string) {
 		if len(pattern) > 512 { // the API's limit
 			return
