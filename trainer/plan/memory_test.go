@@ -43,7 +43,7 @@ func advised(t *testing.T, err error, words string) int32 {
 func TestMicroBatchThatFits(t *testing.T) {
 	for available, want := range map[int64]int32{256 << 20: 64, 150 << 20: 32, 512 << 20: 128} {
 		err := pretraining(t, 256, 0).CheckMemory(available)
-		n := advised(t, err, "batchSize 256: a step of stage pretrain needs about 714 MiB of memory and "+bytes(available)+" are there; set pretraining.microBatchSize to ")
+		n := advised(t, err, "batchSize 256: a step of stage pretrain needs about 708 MiB of memory and "+bytes(available)+" are there; set pretraining.microBatchSize to ")
 		if n != want {
 			t.Errorf("%s: micro-batches of %d are advised, want %d", bytes(available), n, want)
 		}
@@ -142,7 +142,7 @@ func TestMoreMemoryThanEstimated(t *testing.T) {
 		s    Stage
 		want string
 	}{
-		"a batch":         {pretraining(t, 256, 0), "batchSize 256: a step of stage pretrain needs more memory than the 714 MiB that are there; set pretraining.microBatchSize to 128,"},
+		"a batch":         {pretraining(t, 256, 0), "batchSize 256: a step of stage pretrain needs more memory than the 708 MiB that are there; set pretraining.microBatchSize to 128,"},
 		"micro-batches":   {pretraining(t, 256, 64), "pretraining.microBatchSize 64: a step of stage pretrain needs more memory than the "},
 		"of micro-batch":  {pretraining(t, 256, 64), "set pretraining.microBatchSize to 32,"},
 		"the least":       {pretraining(t, 256, 2), "set batchSize to at most 128,"},
@@ -212,9 +212,9 @@ func TestChoices(t *testing.T) {
 		s    Stage
 		want string
 	}{
-		"at once": {pretraining(t, 256, 0), "A step of pretrain needs about 714 MiB at once (as set), 382 MiB in micro-batches of 128, 214 MiB in micro-batches of 64, 131 MiB in micro-batches of 32, 89 MiB in micro-batches of 16 (pretraining.microBatchSize)."},
-		"as set":  {pretraining(t, 36, 6), "A step of pretrain needs about 115 MiB at once, 71 MiB in micro-batches of 18, 47 MiB in micro-batches of 9, 40 MiB in micro-batches of 6 (as set) (pretraining.microBatchSize)."},
-		"odd":     {pretraining(t, 255, 0), "A step of pretrain needs about 711 MiB at once (as set) (pretraining.microBatchSize)."},
+		"at once": {pretraining(t, 256, 0), "A step of pretrain needs about 708 MiB at once (as set), 376 MiB in micro-batches of 128, 209 MiB in micro-batches of 64, 125 MiB in micro-batches of 32, 83 MiB in micro-batches of 16 (pretraining.microBatchSize)."},
+		"as set":  {pretraining(t, 36, 6), "A step of pretrain needs about 110 MiB at once, 65 MiB in micro-batches of 18, 42 MiB in micro-batches of 9, 34 MiB in micro-batches of 6 (as set) (pretraining.microBatchSize)."},
+		"odd":     {pretraining(t, 255, 0), "A step of pretrain needs about 706 MiB at once (as set) (pretraining.microBatchSize)."},
 	} {
 		if d := cmp.Diff(tc.want, tc.s.choices()); d != "" {
 			t.Errorf("%s: %s", name, d)

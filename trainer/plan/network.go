@@ -114,11 +114,11 @@ func (c classifier) parameters(classes int) int64 { return int64(c.features+1) *
 
 const float32Bytes, bfloat16Bytes = 4, 2
 
-// step estimates a training step's memory: weights and their next values, gradients as they are computed and
-// as they are fed to the update, momenta and their next values; for each view the pixels, and, of so many bytes a value, what
+// step estimates a training step's memory: weights, gradients, momenta, and as much as the weights for what kernels need (weights
+// in their own layouts, transformed tiles); for each view the pixels, and, of so many bytes a value, what
 // the backward pass needs and the gradients that live at once.
 func (n Network) step(all, trained, views, valueBytes int64) (fixed, perImage int64) {
-	fixed = float32Bytes * (2*all + 4*trained)
+	fixed = float32Bytes * (all + 3*trained)
 	pixels := 3 * int64(n.imageSize) * int64(n.imageSize)
 	return fixed, views * (float32Bytes*pixels + valueBytes*(n.kept+2*n.largest))
 }

@@ -303,11 +303,11 @@ func TestString(t *testing.T) {
 	want := `yardstick: ResNet-18 (0.25×) on 32×32 pixels; encoder 700,176 parameters, 35.0 M multiply-adds an image, h 128; projection head 33,280 parameters, z 128
 
 STAGE        KIND         IMAGES  BATCH  EPOCHS  STEPS              WARMUP  PEAK RATE  PARAMETERS  MEMORY
-pretrain     Pretraining  10,000  256    10      390 (39 an epoch)  39      1          733,456     about 714 MiB
+pretrain     Pretraining  10,000  256    10      390 (39 an epoch)  39      1          733,456     about 708 MiB
 linear-eval  LinearLBFGS  10,000  -      -       at most 300        -       -          1,290       about 21 MiB
-one-percent  Finetuning   100     100    60      60 (1 an epoch)    -       0.01953    701,466     about 147 MiB
+one-percent  Finetuning   100     100    60      60 (1 an epoch)    -       0.01953    701,466     about 142 MiB
 
-A step of pretrain needs about 714 MiB at once (as set), 382 MiB in micro-batches of 128, 214 MiB in micro-batches of 64, 131 MiB in micro-batches of 32, 89 MiB in micro-batches of 16 (pretraining.microBatchSize).
+A step of pretrain needs about 708 MiB at once (as set), 376 MiB in micro-batches of 128, 209 MiB in micro-batches of 64, 125 MiB in micro-batches of 32, 83 MiB in micro-batches of 16 (pretraining.microBatchSize).
 
 one-percent uses 100 labels, 10 of each of 10 classes.
 `

@@ -124,6 +124,10 @@ func (l *lowering) pass(direction C.int, key convKey, v convOperands) error {
 		l.winograd(direction, key.shape(), v)
 		return nil
 	}
+	if key.by == winogradWide {
+		l.winogradWide(direction, key.shape(), v)
+		return nil
+	}
 	p, err := l.primitive(key)
 	if err != nil {
 		return err

@@ -41,6 +41,9 @@ int conv_run(void *conv, int pass, const void *x, const float *w, const void *y,
 // conv_run
 void winograd_room(conv_shape s, int direction, long *weights, long *scratch);
 void winograd_run(conv_shape s, int direction, const void *x, const float *w, const void *y, float *dw, void *weights, void *scratch);
+// the same where there are many channels, in blocks of 32, and few tiles
+void winograd_wide_room(conv_shape s, int direction, long *scratch);
+void winograd_wide_run(conv_shape s, int direction, const void *x, const float *w, const void *y, float *dw, void *scratch);
 
 // matrices, row-major: c (m, n) = a·b + beta·c; ta and tb transpose
 int gemm(int ta, int tb, long m, long n, long k, const float *a, const float *b, float beta, float *c);

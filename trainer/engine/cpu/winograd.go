@@ -12,6 +12,7 @@ const (
 	direct           algorithm = iota // each weight with each pixel, by oneDNN
 	winogradOfOneDNN                  // in FP32, whole activations transformed at once
 	winograd                          // ours: a few tiles at a time (winograd.cpp)
+	winogradWide                      // ours: all tiles with a few weights at a time (winograd_wide.cpp)
 )
 
 // span is channel counts, from and below; 0 is no bound.
@@ -24,14 +25,14 @@ func (s span) has(c int) bool { return c >= s.from && (s.below == 0 || c < s.bel
 // faster than the direct algorithm was measured, shape by shape, on two cores of an AMD EPYC with AVX-512.
 var fastest = map[bool]map[C.int][]choice{
 	false: {
-		C.FORWARD:          {{winograd, span{16, 256}}, {winogradOfOneDNN, span{from: 256}}},
-		C.BACKWARD_DATA:    {{winograd, span{16, 256}}, {winogradOfOneDNN, span{from: 256}}},
-		C.BACKWARD_WEIGHTS: {{winograd, span{16, 256}}, {winogradOfOneDNN, span{from: 256}}},
+		C.FORWARD:          {{winograd, span{16, 256}}, {winogradWide, span{from: 256}}},
+		C.BACKWARD_DATA:    {{winograd, span{16, 256}}, {winogradWide, span{from: 256}}},
+		C.BACKWARD_WEIGHTS: {{winograd, span{16, 256}}, {winogradWide, span{from: 256}}},
 	},
 	true: {
-		C.FORWARD:          {{winograd, span{32, 256}}, {winogradOfOneDNN, span{256, 512}}},
-		C.BACKWARD_DATA:    {{winograd, span{32, 256}}, {winogradOfOneDNN, span{256, 512}}},
-		C.BACKWARD_WEIGHTS: {{winograd, span{32, 256}}, {winogradOfOneDNN, span{from: 256}}},
+		C.FORWARD:          {{winograd, span{32, 256}}, {winogradWide, span{from: 256}}},
+		C.BACKWARD_DATA:    {{winograd, span{32, 256}}, {winogradWide, span{from: 256}}},
+		C.BACKWARD_WEIGHTS: {{winograd, span{32, 256}}, {winogradWide, span{from: 256}}},
 	},
 }
 
@@ -47,11 +48,26 @@ func (k *convKey) choose(direction C.int) {
 	}
 	for _, c := range fastest[k.half][direction] {
 		if c.over.has(min(k.c, k.o)) {
-			k.by = c.by
-			k.half = k.half && c.by != winogradOfOneDNN
+			if k.by = c.by; k.by == winogradWide && (k.c%32 != 0 || k.o%32 != 0) { // it has two vectors of channels at once
+				k.by = winogradOfOneDNN
+			}
+			k.half = k.half && k.by != winogradOfOneDNN
 			return
 		}
 	}
+}
+
+// winogradWide lowers one direction by our implementation for many channels.
+func (l *lowering) winogradWide(direction C.int, s C.conv_shape, v convOperands) {
+	var scratch C.long
+	C.winograd_wide_room(s, direction, &scratch)
+	l.room(0, scratch)
+	x := l.x
+	l.emit(directions[direction], v.in, []*value{v.out(direction)}, func() error {
+		w, dw := v.weights(direction)
+		C.winograd_wide_run(s, direction, v.x.p(), w, v.y.p(), dw, x.scratch.p)
+		return nil
+	})
 }
 
 // winograd lowers one direction by our implementation.
