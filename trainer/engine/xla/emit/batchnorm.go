@@ -78,7 +78,7 @@ func normalizeGradInput(e *emission, o op.NormalizeGradInput, in []value, out []
 // sums of dy, and of dy·(x − mean). The derivatives by the statistics, γ and β are made of them; the compiler finds
 // those that are the same.
 func (e *emission) sums(dy, x, statistics value) (s1, s2 value) {
-	dy = e.wide(dy)
+	dy = e.wide(e.remade(dy))
 	return e.overChannels(dy), e.overChannels(mul(dy, e.centred(x, statistics)))
 }
 
@@ -95,7 +95,7 @@ func normalizeGradGamma(e *emission, o op.NormalizeGradGamma, in []value, _ []in
 }
 
 func normalizeGradBeta(e *emission, _ op.NormalizeGradBeta, in []value, _ []int) value {
-	return e.overChannels(e.wide(in[0]))
+	return e.overChannels(e.wide(e.remade(in[0])))
 }
 
 func runningStatistics(e *emission, o op.RunningStatistics, in []value, _ []int) value {

@@ -45,19 +45,13 @@ func conv2DGradInput(e *emission, o op.Conv2DGradInput, in []value, _ []int) val
 	k, rows := dims(w)[2], dims(dy)[2]
 	before := k - 1 - o.Pad
 	after := o.H - (rows-1)*o.Stride - 1 + k - 1 - before
-	return e.convolution(dy, must(stablehlo.Reverse(w, space...)), window{1, before, after, o.Stride, 1}, plain, swapped, plain)
+	turned := must(stablehlo.Reverse(to(w, e.activation), space...)) // nothing between, or XLA:GPU sees no gradient in it and pads dy
+	return e.convolution(dy, turned, window{1, before, after, o.Stride, 1}, plain, swapped, plain)
 }
 
-// conv2DGradWeight is x convolved by dy, images being what is summed over. Of a strided 1×1 kernel only every Stride-th
-// pixel counts: taken out first, what is left is no dilated convolution, for which XLA's CPU compiler has no fast one.
+// conv2DGradWeight is x convolved by dy, images being what is summed over.
 func conv2DGradWeight(e *emission, o op.Conv2DGradWeight, in []value, _ []int) value {
-	x, dy, stride := in[0], in[1], o.Stride
-	if o.K == 1 && o.Pad == 0 && stride > 1 {
-		for _, axis := range space {
-			x = part(x, axis, 0, (dims(dy)[axis]-1)*stride+1, stride)
-		}
-		stride = 1
-	}
-	after := o.K - 1 + (dims(dy)[2]-1)*stride + 1 - dims(x)[2] - o.Pad
-	return e.convolution(x, dy, window{1, o.Pad, after, 1, stride}, swapped, swapped, swapped)
+	x, dy := in[0], in[1]
+	after := o.K - 1 + (dims(dy)[2]-1)*o.Stride + 1 - dims(x)[2] - o.Pad
+	return e.convolution(x, dy, window{1, o.Pad, after, 1, o.Stride}, swapped, swapped, swapped)
 }

@@ -1,6 +1,8 @@
 package emit
 
 import (
+	"math"
+
 	"github.com/gomlx/go-xla/stablehlo"
 	"github.com/gomlx/go-xla/types"
 
@@ -26,12 +28,32 @@ func addBias(e *emission, _ op.AddBias, in []value, out []int) value {
 func biasGrad(e *emission, _ op.BiasGrad, in []value, _ []int) value { return e.sum(e.wide(in[0]), 0) }
 
 func relu(e *emission, _ op.ReLU, in []value, _ []int) value {
-	return must(stablehlo.Maximum(in[0], e.full(0, in[0])))
+	y := must(stablehlo.Maximum(in[0], e.full(0, in[0])))
+	e.normalized[y] = e.normalized[in[0]]
+	return y
 }
 
+// reluGrad is dy where y is positive. Batch norm's gradient sums it up, and then computes with it: of what batch norm gave itself,
+// the same is written twice, once with zeros and once with −0, or compilers would find that the two are one, keep dy in between,
+// and read it twice.
 func reluGrad(e *emission, _ op.ReLUGrad, in []value, _ []int) value {
 	y, dy := in[0], in[1]
-	return choose(where(y, types.CompareGT, e.full(0, y), types.CompareFloat), dy, e.full(0, dy))
+	masked := func(zero float64) value {
+		return choose(where(y, types.CompareGT, e.full(zero, y), types.CompareFloat), dy, e.full(zero, dy))
+	}
+	v := masked(0)
+	if e.normalized[y] {
+		e.again[v] = masked(math.Copysign(0, -1))
+	}
+	return v
+}
+
+// remade is a value that is written twice, the second time.
+func (e *emission) remade(v value) value {
+	if w := e.again[v]; w != nil {
+		return w
+	}
+	return v
 }
 
 // softplus is max(x, 0) + log(1 + e^−|x|), which does not overflow.

@@ -113,5 +113,8 @@ func (e *emission) node(n *gorgonia.Node) error {
 		kept = e.activation
 	}
 	e.values[n] = to(v, kept)
+	if _, ok := o.(op.Normalize); ok {
+		e.normalized[e.values[n]] = true
+	}
 	return nil
 }

@@ -110,12 +110,15 @@ type emission struct {
 	values            map[*gorgonia.Node]value
 	foldings          map[folding]*stablehlo.Function
 	similar           map[similarityKey]*similarity
+	normalized        map[value]bool  // what batch norm gave, and ReLU of that
+	again             map[value]value // what is written twice, the second time
 }
 
 func newEmission(p engine.Program, segment int, o Options) (*emission, error) {
 	e := &emission{p: p, segment: segment, devices: o.Devices, exact: dtypes.Float32, activation: dtypes.Float32,
 		builder: stablehlo.New(stablehlo.NormalizeIdentifier(p.Segments[segment].Name)),
-		values:  map[*gorgonia.Node]value{}, foldings: map[folding]*stablehlo.Function{}, similar: map[similarityKey]*similarity{}}
+		values:  map[*gorgonia.Node]value{}, foldings: map[folding]*stablehlo.Function{}, similar: map[similarityKey]*similarity{},
+		normalized: map[value]bool{}, again: map[value]value{}}
 	switch {
 	case o.Float64:
 		e.exact, e.activation = dtypes.Float64, dtypes.Float64
