@@ -56,7 +56,8 @@ const (
 	reasonJobSetMissing         = "JobSetMissing"         // False
 	reasonClaimNotShared        = "ClaimNotShared"        // False
 
-	reasonScheduled = "Scheduled" // ResourcesFit: True
+	reasonScheduled                = "Scheduled"                // ResourcesFit: True
+	reasonInsufficientDeviceMemory = "InsufficientDeviceMemory" // ResourcesFit: False; Progressing: False
 
 	reasonProgressDeadlineExceeded = "ProgressDeadlineExceeded" // Stalled: True
 )

@@ -56,7 +56,8 @@ func (r *Reconciler) follow(ctx context.Context, s *scope, st *v1alpha1.StageSta
 	st.State = v1alpha1.StageRunning
 	s.set(v1alpha1.ConditionProgressing, metav1.ConditionTrue, reasonStarting,
 		fmt.Sprintf("stage %s: attempt %d is starting", st.Name, a.number))
-	if s.startsSoon(a) && s.has(v1alpha1.ConditionResourcesFit, metav1.ConditionFalse, reasonUnschedulable) || !s.startsSoon(a) && !a.running() {
+	unfit := s.has(v1alpha1.ConditionResourcesFit, metav1.ConditionFalse, reasonUnschedulable) || s.has(v1alpha1.ConditionResourcesFit, metav1.ConditionFalse, reasonInsufficientDeviceMemory)
+	if s.startsSoon(a) && unfit || !s.startsSoon(a) && !a.running() {
 		s.fit(a) // else it is told with what comes next, to write the status once
 	}
 	for rank := range a.workers {

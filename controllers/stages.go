@@ -121,6 +121,9 @@ func (r *Reconciler) withoutWorkload(ctx context.Context, s *scope, st *v1alpha1
 		l.avoid = append(slices.Clone(l.avoid), f.Node)
 	}
 	if st.Attempts == 0 || st.State == v1alpha1.StageSuspended {
+		if err := s.capacity(st); err != nil {
+			return err
+		}
 		return r.start(ctx, s, st, l)
 	}
 	o := remembered(outcome{kind: outcomeDisrupted}, st.LastFailure, st.Workload)

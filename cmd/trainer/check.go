@@ -71,17 +71,34 @@ default. A known dataset is not downloaded for it: its numbers are known.`,
 			if err != nil {
 				return err
 			}
+			needs, err := onAccelerator(&run.Spec)
+			if err != nil {
+				return err
+			}
 			spec, err := yaml.Marshal(map[string]any{"spec": run.Spec})
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(c.OutOrStdout(), "%s\nWith every default:\n%s", p, spec)
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s%s\nWith every default:\n%s", p, needs, spec)
 			return err
 		},
 	}
 	fileFlag(c, &file)
 	dataFlags(c, &from)
 	return c
+}
+
+// onAccelerator says what a step needs of the run's accelerator, "" on a CPU.
+func onAccelerator(spec *v1alpha1.SimCLRRunSpec) (string, error) {
+	a, err := plan.Accelerate(spec)
+	if a == nil || err != nil {
+		return "", err
+	}
+	text := "\n" + a.String() + "\n"
+	if err := a.Check(); err != nil {
+		text += "It does not fit: " + err.Error() + "\n"
+	}
+	return text, nil
 }
 
 // planned shows how far the counting is, and what is tried again, where it takes longer than a moment.

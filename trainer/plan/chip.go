@@ -1,0 +1,91 @@
+package plan
+
+import (
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+)
+
+// Chip is a kind of device that a step is compiled for.
+type Chip struct {
+	Name string // such as NVIDIA H200 or TPU v5e
+	// Memory of a device, all of it; 0: not known. Unit: bytes.
+	Memory int64
+	// Usable is what a program may take of it. Unit: bytes.
+	Usable int64
+
+	family string // of the table's rows: cuda or a TPU generation
+	exact  bool   // the table's rows are of this kind
+}
+
+// tpuMemory of a device, which is a core of a v3 and else a chip, and the cores of a chip
+// (https://cloud.google.com/tpu/docs/system-architecture-tpu-vm). Unit: GiB.
+var tpuMemory = map[string]struct{ gib, cores int64 }{
+	"v3": {16, 2}, "v4": {32, 1}, "v5e": {16, 1}, "v5p": {95, 1}, "v6e": {32, 1},
+}
+
+// gpuMemory of products whose names do not say it. Unit: GiB.
+var gpuMemory = map[string]int64{
+	"h200": 141, "h100": 80, "h800": 80, "gh200": 96, "b200": 180, "l4": 24, "l40s": 48, "l40": 48, "a10g": 24, "a10": 24, "a16": 16, "a30": 24, "a40": 48,
+	"a100": 40, "v100": 16, "p100": 16, "p4": 8, "t4": 16,
+}
+
+// gpuShare is how much of a GPU's memory XLA takes for programs; the rest is for cuDNN, NCCL and the driver.
+// (xla/pjrt/gpu/se_gpu_pjrt_client.h, GpuAllocatorConfig::memory_fraction)
+const gpuShare = 0.75
+
+var sized = regexp.MustCompile(`(\d+)gb`)
+
+// chipOf an accelerator, and how many of its devices share a batch.
+func chipOf(a v1alpha1.AcceleratorSpec, workers int) (Chip, int) {
+	each := 1
+	if a.DevicesPerWorker != nil {
+		each = int(*a.DevicesPerWorker)
+	}
+	switch a.Type {
+	case v1alpha1.NvidiaGPU:
+		return gpu(a.Product), workers * each
+	case v1alpha1.TPU:
+		t := tpuMemory[a.Generation]
+		c := Chip{Name: "TPU " + a.Generation, Memory: t.gib << 30, Usable: t.gib << 30, family: a.Generation, exact: true}
+		return c, int(t.cores) * product(a.Topology)
+	case v1alpha1.CPU:
+	}
+	return Chip{}, 0
+}
+
+// gpu by the name that a node's labels have, such as NVIDIA-H100-80GB-HBM3 or nvidia-tesla-t4.
+func gpu(label string) Chip {
+	c := Chip{Name: "NVIDIA GPU", family: "cuda"}
+	if label == "" {
+		return c
+	}
+	c.Name = label
+	words := strings.FieldsFunc(strings.ToLower(label), func(r rune) bool { return r == '-' || r == '_' || r == ' ' })
+	var gib int64
+	for _, w := range words {
+		if n := gpuMemory[w]; n > 0 && gib == 0 {
+			gib = n
+		}
+		c.exact = c.exact || w == "h200"
+	}
+	if m := sized.FindStringSubmatch(strings.Join(words, " ")); m != nil {
+		gib, _ = strconv.ParseInt(m[1], 10, 32) // digits
+	}
+	c.Memory = gib * 1e9 // as products are named
+	c.Usable = int64(gpuShare * float64(c.Memory))
+	return c
+}
+
+// product of a topology's sides.
+func product(topology string) int {
+	n := 1
+	for side := range strings.SplitSeq(topology, "x") {
+		if s, err := strconv.Atoi(side); err == nil {
+			n *= s
+		}
+	}
+	return n
+}
