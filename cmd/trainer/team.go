@@ -227,18 +227,22 @@ func (c *team) cause(failed []int, told error) error {
 
 // stopped is that all were told to stop, with what worker 0 has saved.
 func (c *team) stopped(told error) error {
-	var m contract.TerminationMessage
-	if raw, err := os.ReadFile(c.message(0)); err != nil || json.Unmarshal(raw, &m) != nil {
-		return told
+	if m, ok := c.said(0); ok {
+		return stage.WithCheckpoint(told, m)
 	}
-	return stage.WithCheckpoint(told, m)
+	return told
+}
+
+// said is the message that a worker has left; false: it left none.
+func (c *team) said(rank int) (m contract.TerminationMessage, ok bool) {
+	raw, err := os.ReadFile(c.message(rank))
+	return m, err == nil && json.Unmarshal(raw, &m) == nil
 }
 
 // failure of one of several: what it left, or how it ended.
 func (c *team) failure(rank int) error {
 	state := c.all[rank].ProcessState
-	var m contract.TerminationMessage
-	if raw, err := os.ReadFile(c.message(rank)); err == nil && json.Unmarshal(raw, &m) == nil && m.Message != "" {
+	if m, ok := c.said(rank); ok && m.Message != "" {
 		return contract.Errorf(int(m.ExitCode), m.Reason, "%s", m.Message)
 	}
 	const after = "and the others with it; what was saved stays, and the same command goes on from there"
