@@ -3,7 +3,8 @@
     verify.py --emit build/accelerators/emit --cache build/accelerators/cache --output build/bench [--full]
 
 Results are kept by the program's text, the target and the compilers' versions, so that only what has changed compiles again. It writes
-OUTPUT/accelerators.json, the rows that all benchmarks write, and OUTPUT/accelerators.csv, everything that was compiled.
+OUTPUT/accelerators.json, the rows that all benchmarks write, and OUTPUT/accelerators.csv, everything that was compiled. What was
+compiled of our steps takes its rows in TABLE, which `simclr-trainer plan` reads; other rows stay.
 """
 import argparse
 import csv
@@ -144,11 +145,28 @@ def table(all_rows):
         print(f"| {r['case']} | {r['unit']} | {r['ours']:.5g} | {peer} | {ratio} |")
 
 
+def update(path, everything):
+    """Put the figures of our steps into the table at a path, whose columns are the first ones of everything's."""
+    with open(path, newline="") as f:
+        header, *old = csv.reader(f)
+    keys = header.index("program") + 1
+    of = {tuple(r[:keys]): r for r in old}
+    for r in everything:
+        row = [str(v) for v in r[:len(header)]]
+        if row[keys - 1] == "ours" and all(row):
+            of[tuple(row[:keys])] = row
+    with open(path, "w", newline="") as f:
+        w = csv.writer(f, lineterminator="\n")
+        w.writerow(header)
+        w.writerows(sorted(of.values(), key=lambda r: (r[0], r[1], *(float(v) for v in r[2:keys - 2]))))
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--emit", required=True, help="the program hack/accelerators/emit")
     p.add_argument("--cache", type=Path, required=True)
     p.add_argument("--output", type=Path, required=True)
+    p.add_argument("--table", type=Path, required=True)
     p.add_argument("--full", action="store_true", help="all cases: hours")
     p.add_argument("--only", default="", help="cases whose names have this")
     a = p.parse_args()
@@ -173,6 +191,7 @@ def main():
         w = csv.writer(f, lineterminator="\n")
         w.writerow(["platform", "topology", "devices", "depth", "width", "size", "batch", "precision", "program", *FIELDS, "outcome"])
         w.writerows(everything)
+    update(a.table, everything)
     table(all_rows)
 
 

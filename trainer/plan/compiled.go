@@ -10,7 +10,7 @@ import (
 	"sync"
 )
 
-// compiledCSV is what the compilers of accelerators said of steps; `make verify-accelerators` prints it.
+// compiledCSV is what the compilers of accelerators said of steps; `make verify-accelerators` writes it.
 //
 //go:embed accelerators.csv
 var compiledCSV string
