@@ -9,7 +9,7 @@ source hack/environment.sh
 # What a cluster is made of, as this machine has it now. A process that has ended and waits for init to notice is none of
 # it.
 traces() {
-  ps -eo stat=,args= | sed -n 's/^[^Z ][^ ]* *//p' | grep -E 'simclr-cluster|build/k8s/bin|containerd-shim|^simclr-trainer|^manager' | grep -v grep || true
+  ps -eo stat=,args= | sed -n 's/^[^Z ][^ ]* *//p' | grep -E "simclr-cluster|$PWD/build/k8s/bin|containerd-shim|^simclr-trainer|^manager" | grep -v grep || true
   awk '{print $2}' /proc/self/mounts
   ls -d /sys/class/net/* /var/lib/simclr-cluster /run/simclr-cluster /run/containerd /run/netns /run/runc /var/lib/cni \
     /var/lib/kubelet /var/log/containers /etc/cni /sys/fs/cgroup/kubepods /sys/fs/cgroup/*/kubepods 2>/dev/null || true
