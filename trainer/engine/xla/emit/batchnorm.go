@@ -30,7 +30,7 @@ func perChannel(v value) float64 {
 }
 
 // row of statistics (2, C): (C).
-func row(v value, i int) value { return reshape(part(v, 0, i, i+1, 1), dims(v)[1]) }
+func row(v value, i int) value { return reshape(part(v, 0, i, i+1), dims(v)[1]) }
 
 func pair(a, b value) value {
 	c := dims(a)[0]

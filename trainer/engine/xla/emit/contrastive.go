@@ -68,7 +68,7 @@ func (s *similarity) blocked(v value) value {
 // byRow is blocked's inverse.
 func (s *similarity) byRow(v value) value {
 	rest := dims(v)[2:]
-	return part(reshape(v, append([]int{s.block * s.blocks}, rest...)...), 0, 0, s.rows, 1)
+	return part(reshape(v, append([]int{s.block * s.blocks}, rest...)...), 0, 0, s.rows)
 }
 
 // at are a block's rows of what is blocked.
@@ -173,7 +173,7 @@ func ntxent(e *emission, o op.NTXent, in []value, _ []int) value {
 
 func contrastiveAccuracy(e *emission, _ op.ContrastiveAccuracy, in []value, _ []int) value {
 	s := e.anySimilarities(in[0])
-	first := part(s.correct, 0, 0, s.rows/2, 1)
+	first := part(s.correct, 0, 0, s.rows/2)
 	return reshape(e.scale(e.sum(first, 0), 2/float64(s.rows)), 1)
 }
 

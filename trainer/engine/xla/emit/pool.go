@@ -40,7 +40,7 @@ func maxPoolGrad(e *emission, o op.MaxPool2DGrad, in []value, _ []int) value {
 	dx := must(stablehlo.SelectAndScatter(padded, dy, e.scalar(math.Copysign(0, -1), t), e.fold("first of the largest", t), e.fold("sum", t),
 		inSpace(1, o.Size), inSpace(1, o.Stride), nil))
 	for _, axis := range space {
-		dx = part(dx, axis, o.Pad, o.Pad+dims(x)[axis], 1)
+		dx = part(dx, axis, o.Pad, o.Pad+dims(x)[axis])
 	}
 	return dx
 }

@@ -9,7 +9,7 @@ import (
 // streamsOf are the two halves of x's channels.
 func streamsOf(x value) (first, second value) {
 	c := dims(x)[1] / 2
-	return part(x, 1, 0, c, 1), part(x, 1, c, 2*c, 1)
+	return part(x, 1, 0, c), part(x, 1, c, 2*c)
 }
 
 func sumStreams(e *emission, _ op.SumStreams, in []value, _ []int) value {

@@ -60,13 +60,13 @@ func reshape(v value, shape ...int) value {
 	return must(stablehlo.Reshape(v, shapes.Make(v.Shape().DType, shape...)))
 }
 
-// part of v along one axis, every so manyth.
-func part(v value, axis, from, end, stride int) value {
+// part of v along one axis.
+func part(v value, axis, from, end int) value {
 	starts, limits, strides := make([]int, len(dims(v))), append([]int{}, dims(v)...), make([]int, len(dims(v)))
 	for i := range strides {
 		strides[i] = 1
 	}
-	starts[axis], limits[axis], strides[axis] = from, end, stride
+	starts[axis], limits[axis] = from, end
 	return must(stablehlo.Slice(v, starts, limits, strides))
 }
 
