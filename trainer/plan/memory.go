@@ -176,9 +176,14 @@ func (s Stage) largestPart(most int) int {
 }
 
 // DeviceOutOfMemory is the user error of a stage whose step does not fit the memory of its accelerator, of which the compiler
-// says what it lacks. By how much is not known: half of what failed may fit.
-func (s Stage) DeviceOutOfMemory(err error) error {
-	fix := s.fix(s.MemoryBytes)
+// or runtime says what it lacks. Where it is known what the step needs and what there is, what is advised is by that; else half of
+// what failed may fit. Unit: bytes.
+func (s Stage) DeviceOutOfMemory(err error, needs, has int64) error {
+	available := s.MemoryBytes
+	if needs > has && has > 0 {
+		available = int64(float64(s.MemoryBytes) / float64(needs) * float64(has))
+	}
+	fix := s.fix(available)
 	if fix == "" {
 		fix = "set encoder.widthMultiplier or dataset.imageSize lower"
 	}

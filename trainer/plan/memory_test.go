@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -87,6 +88,25 @@ func TestMemoryOfAllStagesToCome(t *testing.T) {
 		err = p.CheckMemory(tc.stage, 300<<20)
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: got %v, want %q", name, err, tc.want)
+		}
+	}
+}
+
+// What an accelerator's compiler says decides what is advised: of a step that needs twice what there is, half, but for what does not
+// grow with the batch. Where it says nothing, half.
+func TestBatchThatFitsADevice(t *testing.T) {
+	s := pretraining(t, 256, 0)
+	for name, tc := range map[string]struct {
+		needs, has int64
+		want       int32
+	}{
+		"not known":       {0, 0, 128},
+		"half is there":   {32 << 30, 16 << 30, 64},
+		"most is there":   {17 << 30, 16 << 30, 128},
+		"little is there": {160 << 30, 16 << 30, 8},
+	} {
+		if n := advised(t, s.DeviceOutOfMemory(errors.New("RESOURCE_EXHAUSTED"), tc.needs, tc.has), "set pretraining.microBatchSize to "); n != tc.want {
+			t.Errorf("%s: micro-batches of %d are advised, want %d", name, n, tc.want)
 		}
 	}
 }

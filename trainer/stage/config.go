@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
 )
 
 // ConfigHash is the digest of what a resolved spec says of the mathematics. Where and when a run is
@@ -68,7 +70,7 @@ func (r *runner) fitting(err error) error {
 	}
 	if memory, ok := errors.AsType[*xla.OutOfMemoryError](err); ok {
 		r.Log.Error("out of the accelerator's memory", "error", err.Error())
-		return r.stage.DeviceOutOfMemory(memory)
+		return r.stage.DeviceOutOfMemory(memory, memory.Needs, cmp.Or(memory.Has, r.deviceMemory()))
 	}
 	if memory, ok := errors.AsType[*cpu.OutOfMemoryError](err); ok {
 		r.Log.Error("out of memory", "error", err.Error())
@@ -78,4 +80,13 @@ func (r *runner) fitting(err error) error {
 		return contract.UserErrorf("NoEngine", "%v", err)
 	}
 	return err
+}
+
+// deviceMemory is what a device of the accelerator has for programs, by its name; 0: not known. Unit: bytes.
+func (r *runner) deviceMemory() int64 {
+	a, err := plan.Accelerate(r.spec)
+	if a == nil || err != nil {
+		return 0
+	}
+	return a.Chip.Usable
 }

@@ -3,7 +3,11 @@ package xla
 import (
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
+
+	"github.com/gomlx/go-xla/pjrt"
 )
 
 // PluginError is a plugin that is not there, is none, or speaks another version.
@@ -27,7 +31,11 @@ func (e *DeviceError) Error() string { return fmt.Sprintf("devices of %s: %v", e
 func (e *DeviceError) Unwrap() error { return e.Err }
 
 // OutOfMemoryError is a program that does not fit the devices' memory.
-type OutOfMemoryError struct{ Err error }
+type OutOfMemoryError struct {
+	Err error
+	// Needs of each device, and what it has for programs, as the compiler says; 0: it does not. Unit: bytes.
+	Needs, Has int64
+}
 
 func (e *OutOfMemoryError) Error() string { return e.Err.Error() }
 
@@ -42,15 +50,36 @@ func firstLine(err error) error {
 // memory marks errors of memory that is not there (absl's code RESOURCE_EXHAUSTED).
 func memory(err error) error {
 	if s := err.Error(); strings.Contains(s, "RESOURCE_EXHAUSTED") || strings.Contains(s, "code=8)") || strings.Contains(s, "Out of memory") {
-		return &OutOfMemoryError{err}
+		needs, has := used(s)
+		return &OutOfMemoryError{err, needs, has}
 	}
 	return err
 }
 
+// hbm is how the TPU compiler says what a program needs (xla/service/tpu, "Ran out of memory in memory space hbm").
+var hbm = regexp.MustCompile(`Used ([0-9.]+)([KMG]) of ([0-9.]+)([KMG]) hbm`)
+
+// used is what a compiler says a program needs, and what there is; 0 where it does not. Unit: bytes.
+func used(message string) (needs, has int64) {
+	m := hbm.FindStringSubmatch(message)
+	if m == nil {
+		return 0, 0
+	}
+	size := func(number, unit string) int64 {
+		f, _ := strconv.ParseFloat(number, 64) // digits and points
+		return int64(f * float64(int64(1)<<(10*(1+strings.Index("KMG", unit)))))
+	}
+	return size(m[1], m[2]), size(m[3], m[4])
+}
+
 // failed is an error of a program that ran: its operands were right when it was compiled, so what is not memory is a device.
-func (e *Engine) failed(err error) error {
+// program may be nil; else it says what it needs.
+func (e *Engine) failed(err error, program *pjrt.LoadedExecutable) error {
 	err = memory(firstLine(err))
-	if _, ok := errors.AsType[*OutOfMemoryError](err); ok {
+	if out, ok := errors.AsType[*OutOfMemoryError](err); ok {
+		if program != nil && out.Needs == 0 {
+			out.Needs = program.OnDeviceMemoryUsageStats.Requirements()
+		}
 		return err
 	}
 	return &DeviceError{Plugin: e.options.Plugin, Err: fmt.Errorf("a program failed: %w", err)}

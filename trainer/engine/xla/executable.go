@@ -110,7 +110,7 @@ func (x *Executable) run(segment int, feed func(i int) any) ([]*pjrt.Buffer, err
 	}
 	out, err := x.loaded[segment].Execute(in...).SetDonate(donate).Done()
 	if err != nil {
-		return nil, x.e.failed(err)
+		return nil, x.e.failed(err, x.loaded[segment])
 	}
 	return x.keep(segment, out)
 }

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/simclr-operator/simclr-operator/trainer/model"
 )
 
 // built is a shared library of C.
@@ -69,7 +71,7 @@ func TestFailures(t *testing.T) {
 		"PJRT error (code=8): out": true,
 		"PJRT error (code=13): INTERNAL: CUDA_ERROR_ILLEGAL_ADDRESS\ngoroutine 1": false,
 	} {
-		err := e.failed(errors.New(said))
+		err := e.failed(errors.New(said), nil)
 		_, isMemory := errors.AsType[*OutOfMemoryError](err)
 		_, isDevice := errors.AsType[*DeviceError](err)
 		if isMemory != memory || isDevice == memory || strings.Contains(err.Error(), "\n") {
@@ -90,5 +92,37 @@ func TestHeaderIsTheLibrarys(t *testing.T) {
 	}
 	if got, err := os.ReadFile("pjrt_c_api.h"); err != nil || string(got) != string(want) {
 		t.Errorf("pjrt_c_api.h is not go-xla's: copy %s/pjrt/pjrt_c_api.h here: %v", strings.TrimSpace(string(dir)), err)
+	}
+}
+
+// What compilers say a program needs is read from their words; what has none is not known.
+func TestNeededMemory(t *testing.T) {
+	for said, want := range map[string][2]int64{
+		"RESOURCE_EXHAUSTED: Ran out of memory in memory space hbm. Used 22.5G of 15.75G hbm. Exceeded hbm capacity by 6.75G.": {22.5 * (1 << 30), 15.75 * (1 << 30)},
+		"RESOURCE_EXHAUSTED: … Used 1.00G of 512.00M hbm.":                                                                     {1 << 30, 512 << 20},
+		"RESOURCE_EXHAUSTED: Out of memory while trying to allocate 21474836480 bytes.":                                        {},
+	} {
+		out, ok := errors.AsType[*OutOfMemoryError](memory(errors.New(said)))
+		if !ok || out.Needs != want[0] || out.Has != want[1] {
+			t.Errorf("%q: %+v, want %v", said, out, want)
+		}
+	}
+}
+
+// A program that does not fit when it runs says what it needs: at least its variables.
+func TestAProgramSaysWhatItNeeds(t *testing.T) {
+	e := newEngine(t, 1, false)
+	p, err := model.NTXent(512, 64, temperature)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := e.New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closed(t, x)
+	out, ok := errors.AsType[*OutOfMemoryError](e.failed(errors.New("RESOURCE_EXHAUSTED"), x.loaded[0]))
+	if !ok || out.Needs < 512*64*4 {
+		t.Errorf("%+v: z alone has %d bytes", out, 512*64*4)
 	}
 }

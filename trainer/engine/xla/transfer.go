@@ -73,7 +73,7 @@ func (x *Executable) upload(shape []int, shared bool, data any) (onDevices, erro
 		x.e.moved.in.Add(int64(len(mine)))
 		b, err := x.e.client.BufferFromHost().FromRawData(mine, x.e.exact(), shape).ToDeviceNum(device).Done()
 		if err != nil {
-			return nil, x.e.failed(err)
+			return nil, x.e.failed(err, nil)
 		}
 		v[device] = b
 	}
