@@ -36,7 +36,7 @@ func FuzzLoad(f *testing.F) {
 	f.Add(whole[0][:len(whole[0])/2], whole[1], false)
 	f.Add(whole[0], whole[1][:len(whole[1])/2], false)
 	f.Add([]byte(`{"manifest":{},"sha256":""}`), []byte{}, false)
-	f.Add([]byte(open), whole[1], true)
+	f.Add(open, whole[1], true)
 	f.Fuzz(func(t *testing.T, manifest, state []byte, seal bool) {
 		if seal { // somebody made it, with the right sums
 			body := bytes.ReplaceAll(manifest, sumOfState, []byte(sum(state)))
