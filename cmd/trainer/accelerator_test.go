@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/xlatest"
 )
 
 // accelerated is a spec on an accelerator's devices.
@@ -19,15 +20,7 @@ func accelerated(spec string) string {
 // useCPUPlugin lets XLA's CPU backend, which make pjrt fetches, with its four virtual devices stand in for an accelerator.
 func useCPUPlugin(t *testing.T) {
 	t.Helper()
-	path, err := filepath.Abs("../../build/pjrt/pjrt_c_api_cpu_plugin.so")
-	if err == nil {
-		_, err = os.Stat(path)
-	}
-	if err != nil {
-		t.Fatalf("%v: run make pjrt, which fetches XLA's CPU backend for tests", err)
-	}
-	t.Setenv(contract.EnvPlugin, path)
-	t.Setenv("XLA_FLAGS", "--xla_backend_optimization_level=0") // half the time to compile
+	t.Setenv(contract.EnvPlugin, xlatest.QuickPlugin(t))
 }
 
 // A run that was stopped on the CPU continues on an accelerator, and all its stages run there.

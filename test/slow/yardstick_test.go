@@ -16,6 +16,7 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/xlatest"
 )
 
 const root = "../.."
@@ -28,7 +29,7 @@ func TestYardstick(t *testing.T) {
 		env         []string
 	}{
 		"CPU": {accelerator: v1alpha1.CPU},
-		"XLA": {v1alpha1.NvidiaGPU, []string{contract.EnvPlugin + "=" + plugin(t)}},
+		"XLA": {v1alpha1.NvidiaGPU, []string{contract.EnvPlugin + "=" + xlatest.Plugin(t)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			results := yardstick(t, tc.accelerator, tc.env)
@@ -79,19 +80,6 @@ func yardstick(t *testing.T, accelerator v1alpha1.AcceleratorType, env []string)
 		t.Fatal(err)
 	}
 	return results
-}
-
-// plugin is the file of XLA's backend for CPUs.
-func plugin(t *testing.T) string {
-	t.Helper()
-	file, err := filepath.Abs(filepath.Join(root, "build/pjrt/pjrt_c_api_cpu_plugin.so"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(file); err != nil {
-		t.Fatalf("%v: make pjrt", err)
-	}
-	return file
 }
 
 // cifar10 is the directory of CIFAR-10 as JPEG files.

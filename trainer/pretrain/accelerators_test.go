@@ -3,8 +3,6 @@ package pretrain
 import (
 	"errors"
 	"math"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -13,20 +11,13 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/emit"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/xlatest"
 )
 
 // xlaEngine is of two devices of XLA's backend for CPUs, which share a worker's images.
 func xlaEngine(t *testing.T) engine.Engine {
 	t.Helper()
-	plugin, err := filepath.Abs("../../build/pjrt/pjrt_c_api_cpu_plugin.so")
-	if err == nil {
-		_, err = os.Stat(plugin)
-	}
-	if err != nil {
-		t.Fatalf("%v: run make pjrt, which fetches XLA's CPU backend for tests", err)
-	}
-	t.Setenv("XLA_FLAGS", "--xla_backend_optimization_level=0") // half the time to compile
-	e, err := xla.New(xla.Options{Plugin: plugin, Devices: 2, Client: map[string]any{"cpu_device_count": int64(2)}, Cache: t.TempDir()})
+	e, err := xla.New(xla.Options{Plugin: xlatest.QuickPlugin(t), Devices: 2, Client: map[string]any{"cpu_device_count": int64(2)}, Cache: t.TempDir()})
 	if err != nil {
 		t.Fatal(err)
 	}

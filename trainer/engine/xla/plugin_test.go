@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/xlatest"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
 )
 
@@ -57,7 +58,7 @@ func TestWrongPlugins(t *testing.T) {
 }
 
 func TestTooFewDevices(t *testing.T) {
-	_, err := New(Options{Plugin: cpuPlugin(t), Devices: 3, Client: map[string]any{"cpu_device_count": int64(2)}})
+	_, err := New(Options{Plugin: xlatest.QuickPlugin(t), Devices: 3, Client: map[string]any{"cpu_device_count": int64(2)}})
 	if _, ok := errors.AsType[*DeviceError](err); !ok || !strings.Contains(err.Error(), "2 devices are there, 3 are wanted") {
 		t.Errorf("error %v", err)
 	}

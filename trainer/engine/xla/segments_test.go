@@ -12,6 +12,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/xlatest"
 	"github.com/simclr-operator/simclr-operator/trainer/op"
 )
 
@@ -139,7 +140,7 @@ func TestErrors(t *testing.T) {
 		"setting no variable":       {func() error { return x.Set("v", one(1)) }, `no variable "v"`},
 		"setting another size":      {func() error { return x.Set("w", engine.NewTensor(3)) }, "variable w has shape (1, 1), not [3]"},
 		"more devices than there are": {func() error {
-			_, err := New(Options{Plugin: cpuPlugin(t), Devices: 3, Client: map[string]any{"cpu_device_count": int64(2)}})
+			_, err := New(Options{Plugin: xlatest.QuickPlugin(t), Devices: 3, Client: map[string]any{"cpu_device_count": int64(2)}})
 			return err
 		}, "2 devices are there, 3 are wanted"},
 	} {
