@@ -2,13 +2,13 @@ package controllers
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
 )
 
 // What nodes call their accelerators: the NVIDIA device plugin and GPU feature discovery, GKE's labels,
@@ -80,7 +80,7 @@ func placeTPU(spec v1alpha1.AcceleratorSpec) (placement, error) {
 	if !known {
 		return placement{}, fmt.Errorf("accelerator.generation %q is unknown: name one of v3, v4, v5e, v5p, v6e", spec.Generation)
 	}
-	chips, err := tpuChips(spec.Topology)
+	chips, err := plan.TPUChips(spec.Topology)
 	if err != nil {
 		return placement{}, err
 	}
@@ -119,20 +119,4 @@ func devicePlacement(spec v1alpha1.AcceleratorSpec, name string, count int32) pl
 		perHost:     count,
 		hosts:       1,
 	}
-}
-
-// tpuChips is the number of chips of a topology such as 4x4 or 2x2x1.
-func tpuChips(topology string) (int32, error) {
-	chips := int64(1)
-	for side := range strings.SplitSeq(topology, "x") {
-		n, err := strconv.ParseInt(side, 10, 16)
-		if err != nil || n < 1 {
-			return 0, fmt.Errorf("accelerator.topology %q is not one such as 2x2 or 2x2x1", topology)
-		}
-		chips *= n
-	}
-	if chips > 1<<16 {
-		return 0, fmt.Errorf("accelerator.topology %q has too many chips", topology)
-	}
-	return int32(chips), nil
 }

@@ -92,12 +92,9 @@ func (a *Accelerated) fix() string {
 		return "set encoder.widthMultiplier or dataset.imageSize lower, or " + a.elsewhere("with more memory")
 	}
 	text := fmt.Sprintf("set batchSize to at most %d", images*a.Devices)
-	worker := a.share * a.Devices / a.workers
-	for micro := images * a.Devices / a.workers; micro >= leastMicroBatch; micro-- {
-		if worker%micro == 0 && micro%(a.Devices/a.workers) == 0 {
-			text = fmt.Sprintf("set %s to at most %d, batchSize to at most %d", microBatchField, micro, images*a.Devices)
-			break
-		}
+	each := a.Devices / a.workers // devices of a worker
+	if micro := largestPart(a.share*a.Devices/a.workers, images*a.Devices/a.workers, each); micro > 0 {
+		text = fmt.Sprintf("set %s to at most %d, batchSize to at most %d", microBatchField, micro, images*a.Devices)
 	}
 	devices := (a.share*a.Devices + images - 1) / images
 	return text + ", or " + a.elsewhere(fmt.Sprintf("of at least %d such devices", devices))

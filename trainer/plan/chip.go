@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -50,7 +51,8 @@ func chipOf(a v1alpha1.AcceleratorSpec, workers int) (Chip, int) {
 	case v1alpha1.TPU:
 		t := tpuMemory[a.Generation]
 		c := Chip{Name: "TPU " + a.Generation, Memory: t.gib << 30, Usable: t.gib << 30, family: a.Generation, exact: true}
-		return c, int(t.cores) * product(a.Topology)
+		chips, _ := TPUChips(a.Topology) // what is wrong with it is the operator's to say, which places the run
+		return c, int(t.cores) * int(chips)
 	case v1alpha1.CPU:
 	}
 	return Chip{}, 0
@@ -79,13 +81,18 @@ func gpu(label string) Chip {
 	return c
 }
 
-// product of a topology's sides.
-func product(topology string) int {
-	n := 1
+// TPUChips is the number of chips of a topology such as 4x4 or 2x2x1; an error says what is wrong with it.
+func TPUChips(topology string) (int32, error) {
+	chips := int64(1)
 	for side := range strings.SplitSeq(topology, "x") {
-		if s, err := strconv.Atoi(side); err == nil {
-			n *= s
+		n, err := strconv.ParseInt(side, 10, 16)
+		if err != nil || n < 1 {
+			return 0, fmt.Errorf("accelerator.topology %q is not one such as 2x2 or 2x2x1", topology)
 		}
+		chips *= n
 	}
-	return n
+	if chips > 1<<16 {
+		return 0, fmt.Errorf("accelerator.topology %q has too many chips", topology)
+	}
+	return int32(chips), nil
 }

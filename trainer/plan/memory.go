@@ -166,9 +166,13 @@ func (s Stage) hostViews() int64 {
 }
 
 // largestPart is the largest micro-batch of the worker's share that has at most so many images; 0: there is none.
-func (s Stage) largestPart(most int) int {
-	for size := min(most, s.MicroBatch-1); size >= leastMicroBatch; size-- {
-		if s.Share()%size == 0 {
+func (s Stage) largestPart(most int) int { return largestPart(s.Share(), min(most, s.MicroBatch-1), 1) }
+
+// largestPart of a worker's images that divides them, has at most so many and gives as many to each of its devices; 0: there is
+// none.
+func largestPart(share, most, devices int) int {
+	for size := most; size >= leastMicroBatch; size-- {
+		if share%size == 0 && size%devices == 0 {
 			return size
 		}
 	}
