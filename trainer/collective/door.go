@@ -4,15 +4,17 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
 
 // door is where a worker lets others in until the group is complete. Whoever knocks cannot hold it up: of more than
-// maxKnocking handshakes at once the oldest is given up, and each has a deadline.
+// maxKnocking handshakes at once the oldest is given up, and each has a deadline. Who has proven to be of the group is
+// not given up any more: it takes itself for connected as soon as it is answered.
 type door struct {
 	listener net.Listener
-	receive  func(net.Conn) (introduction, error)
+	receive  func(conn net.Conn, proven func() error) (introduction, error) // proven is called before the answer
 	admit    func(net.Conn, introduction)
 	log      *slog.Logger
 
@@ -62,15 +64,10 @@ func (d *door) let(conn net.Conn) bool {
 }
 
 func (d *door) handshake(conn net.Conn) {
-	intro, err := d.receive(conn)
+	intro, err := d.receive(conn, func() error { return d.leave(conn) })
+	_ = d.leave(conn)
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for i, c := range d.knocking {
-		if c == conn {
-			d.knocking = append(d.knocking[:i:i], d.knocking[i+1:]...)
-			break
-		}
-	}
 	if err == nil && !d.closed {
 		d.admit(conn, intro)
 		return
@@ -80,6 +77,20 @@ func (d *door) handshake(conn net.Conn) {
 		d.told = time.Now()
 		d.log.Warn("refused a connection", "from", conn.RemoteAddr().String(), "reason", err.Error(), "refusedSoFar", d.refused)
 	}
+}
+
+var errGivenUp = errors.New("it was given up for newer ones")
+
+// leave those who knock, unless it was given up before.
+func (d *door) leave(conn net.Conn) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	i := slices.Index(d.knocking, conn)
+	if i < 0 {
+		return errGivenUp
+	}
+	d.knocking = slices.Delete(d.knocking, i, i+1)
+	return nil
 }
 
 // port that it listens on.

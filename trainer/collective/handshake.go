@@ -95,8 +95,9 @@ func (c *Config) introduce(conn net.Conn, to int, intro introduction) error {
 	return conn.SetDeadline(time.Time{})
 }
 
-// receive a connection, if it is another worker's of this attempt.
-func (c *Config) receive(conn net.Conn) (introduction, error) {
+// receive a connection, if it is another worker's of this attempt. It is answered once it has proven that, unless proven
+// has an error.
+func (c *Config) receive(conn net.Conn, proven func() error) (introduction, error) {
 	var intro introduction
 	if err := conn.SetDeadline(time.Now().Add(handshakeTime)); err != nil {
 		return intro, err
@@ -122,6 +123,9 @@ func (c *Config) receive(conn net.Conn) (introduction, error) {
 	}
 	if intro.rank <= c.Rank || intro.rank >= c.Size {
 		return intro, fmt.Errorf("rank %d of %d has nothing to ask of rank %d", intro.rank, c.Size, c.Rank)
+	}
+	if err := proven(); err != nil {
+		return intro, err
 	}
 	if _, err := conn.Write(c.proof("listener", c.Rank, intro, dialer, listener)); err != nil {
 		return intro, err
