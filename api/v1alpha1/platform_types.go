@@ -36,8 +36,8 @@ type AcceleratorSpec struct {
 	// +kubebuilder:default=CPU
 	Type AcceleratorType `json:"type,omitempty"`
 
-	// devicesPerWorker is how many GPUs or TPU chips a pod gets. Unit: devices. Default: 1 GPU; the
-	// chips of a host of the TPU topology. Not for CPU.
+	// devicesPerWorker is how many GPUs or TPU chips a pod gets; each, of v3 each of a chip's two cores, trains on as many
+	// images. Unit: devices. Default: 1 GPU; the chips of a host of the TPU topology. Not for CPU.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=64

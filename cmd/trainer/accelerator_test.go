@@ -29,11 +29,12 @@ func TestRunMovesToAnAccelerator(t *testing.T) {
 	images := photographs(t, longImages, 8)
 	out, file := filepath.Join(t.TempDir(), "out"), filepath.Join(t.TempDir(), "run.yaml")
 	text := spec + "  checkpoint: {intervalSeconds: 1}\n  knn: {mode: Enabled}\n" +
-		strings.Replace(shortStages, "pretraining: {epochs: 1}", "pretraining: {epochs: 3}", 1) // seconds, on a fast CPU too
+		strings.NewReplacer("pretraining: {epochs: 1}", "pretraining: {epochs: 3}", "name: half,", "name: half, batchSize: 7,").Replace(shortStages) // seconds, on a fast CPU too
 	commandLine := []string{"run", "-f", write(t, file, text), "--dataset", images, "-o", out, "--threads", "2"}
 	stopWithin(t, out, "pretrain", syscall.SIGTERM, commandLine...).wants(t, contract.ExitTerminate)
 	write(t, file, accelerated(text))
-	trainer(t, commandLine...).wants(t, contract.ExitDone, "pretrain  goes on from step", "equal to rounding")
+	trainer(t, commandLine...).wants(t, contract.ExitDone, "pretrain  goes on from step", "equal to rounding",
+		"warning: batchSize 7 cannot be shared by 2 devices, so that each computes all of it; set that of half to a multiple of them")
 	for _, file := range []string{"encoder/model.safetensors", lastState(t, out, "pretrain"), lastState(t, out, "half")} {
 		if len(read(t, filepath.Join(out, file))) == 0 {
 			t.Errorf("%s is empty", file)
@@ -53,9 +54,10 @@ func TestAcceleratorsThatCannotServe(t *testing.T) {
 		"no such file":     {"/no/plugin.so", "", contract.ExitUserError, "PJRT plugin /no/plugin.so: no such file"},
 		"no plugin":        {program, "", contract.ExitUserError, "it is no PJRT plugin"},
 		"another version":  {otherVersion(t), "", contract.ExitUserError, "it speaks version 1.0 of PJRT's C interface, this program 0.90 or newer"},
-		"another topology": {os.Getenv(contract.EnvPlugin), "  accelerator: {type: TPU, generation: v6e, topology: 1x1, devicesPerWorker: 1}\n", contract.ExitDevice, "accelerator.topology 1x1 has 1 chips on a host, and 4 devices are there"},
+		"another topology": {os.Getenv(contract.EnvPlugin), "  accelerator: {type: TPU, generation: v6e, topology: 1x1, devicesPerWorker: 1}\n", contract.ExitDevice, "accelerator.topology 1x1 has 1 devices on a host, and 4 are there"},
 		"an odd batch":     {os.Getenv(contract.EnvPlugin), "  accelerator: {type: NvidiaGPU, devicesPerWorker: 3}\n", contract.ExitUserError, "must be a multiple of workers × accelerator.devicesPerWorker"},
 		"too few devices":  {os.Getenv(contract.EnvPlugin), "  accelerator: {type: NvidiaGPU, devicesPerWorker: 8}\n", contract.ExitDevice, "4 devices are there, 8 are wanted"},
+		"a chip's cores":   {os.Getenv(contract.EnvPlugin), "  accelerator: {type: TPU, generation: v3, topology: 2x2, devicesPerWorker: 4}\n", contract.ExitDevice, "4 devices are there, 8 are wanted"},
 		"none in an image": {"", "", contract.ExitUserError, "no engine for NvidiaGPU in this image"},
 	} {
 		t.Run(name, func(t *testing.T) {

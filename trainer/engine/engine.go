@@ -100,6 +100,14 @@ type Engine interface {
 // WholeStepper is an engine that is best at programs of one segment with everything in it: its values never leave the device.
 type WholeStepper interface{ WholeStep() bool }
 
+// Devices of an engine that share a batch's images, where it has as many for each: 1 for an engine that does not say.
+func Devices(e Engine) int {
+	if d, ok := e.(interface{ Devices() int }); ok {
+		return max(1, d.Devices())
+	}
+	return 1
+}
+
 // Remote is an executable whose values are not in the host's memory.
 type Remote interface {
 	// Place copies a feed to where the segment runs, also while it runs. What it gives is fed once, or closed.

@@ -39,9 +39,9 @@ type Inference struct {
 	prog  *model.Program
 }
 
-// NewInference compiles it. classes 0: without a classifier.
+// NewInference compiles it. classes 0: without a classifier. An engine's devices have as many images each as one that is alone.
 func NewInference(e engine.Engine, c model.Config, classes int) (*Inference, error) {
-	batch := plan.InferenceBatch(c.ImageSize)
+	batch := plan.InferenceBatch(c.ImageSize) * engine.Devices(e)
 	p, err := model.Inference(c, batch, classes)
 	if err != nil {
 		return nil, err

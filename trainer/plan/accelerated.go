@@ -30,6 +30,9 @@ func Accelerate(spec *v1alpha1.SimCLRRunSpec) (*Accelerated, error) {
 		workers = int(*spec.Workers)
 	}
 	chip, devices := chipOf(spec.Accelerator, workers)
+	if each := WorkerDevices(spec.Accelerator); spec.Accelerator.Type == v1alpha1.TPU && each > 0 {
+		workers = max(1, devices/each) // the hosts of the slice
+	}
 	if devices == 0 || spec.Pretraining.From != nil {
 		return nil, nil
 	}

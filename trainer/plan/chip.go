@@ -27,6 +27,23 @@ var tpuMemory = map[string]struct{ gib, cores int64 }{
 	"v3": {16, 2}, "v4": {32, 1}, "v5e": {16, 1}, "v5p": {95, 1}, "v6e": {32, 1},
 }
 
+// WorkerDevices are what XLA sees of an accelerator in a worker: its GPUs or TPU chips, of a v3 both cores of each chip, which are
+// devices of their own; 0: all that are there.
+func WorkerDevices(a v1alpha1.AcceleratorSpec) int {
+	if a.DevicesPerWorker == nil {
+		return 0
+	}
+	return int(*a.DevicesPerWorker) * deviceCount(a)
+}
+
+// deviceCount of what devicesPerWorker counts one of.
+func deviceCount(a v1alpha1.AcceleratorSpec) int {
+	if a.Type == v1alpha1.TPU {
+		return max(1, int(tpuMemory[a.Generation].cores))
+	}
+	return 1
+}
+
 // gpuMemory of products whose names do not say it. Unit: GiB.
 var gpuMemory = map[string]int64{
 	"h200": 141, "h100": 80, "h800": 80, "gh200": 96, "b200": 180, "l4": 24, "l40s": 48, "l40": 48, "a10g": 24, "a10": 24, "a16": 16, "a30": 24, "a40": 48,
@@ -52,7 +69,7 @@ func chipOf(a v1alpha1.AcceleratorSpec, workers int) (Chip, int) {
 		t := tpuMemory[a.Generation]
 		c := Chip{Name: "TPU " + a.Generation, Memory: t.gib << 30, Usable: t.gib << 30, family: a.Generation, exact: true}
 		chips, _ := TPUChips(a.Topology) // what is wrong with it is the operator's to say, which places the run
-		return c, int(t.cores) * int(chips)
+		return c, deviceCount(a) * int(chips)
 	case v1alpha1.CPU:
 	}
 	return Chip{}, 0

@@ -156,6 +156,9 @@ func TestUserErrors(t *testing.T) {
 		"warmup longer than training":        {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.WarmupEpochs = new(int32(11)) }, "pretraining.warmupEpochs 11"},
 		"a micro-batch that does not divide": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Pretraining.MicroBatchSize = new(int32(100)) }, "pretraining.microBatchSize 100; set it so that it divides batchSize 256"},
 		"a batch that devices cannot share":  {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) { s.Accelerator.DevicesPerWorker = new(int32(3)) }, "batchSize 256: the 3 devices of accelerator.devicesPerWorker cannot have as many each; set batchSize to a multiple"},
+		"a batch that a chip's cores cannot share": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) {
+			s.Accelerator, s.BatchSize = v1alpha1.AcceleratorSpec{Type: v1alpha1.TPU, Generation: "v3", Topology: "2x2", DevicesPerWorker: new(int32(4))}, 252
+		}, "batchSize 252: the 8 cores of the chips of accelerator.devicesPerWorker cannot have as many each; set batchSize to a multiple"},
 		"a micro-batch that devices cannot share": {func(s *v1alpha1.SimCLRRunSpec, _ *Facts) {
 			s.Accelerator.DevicesPerWorker, s.Pretraining.MicroBatchSize = new(int32(8)), new(int32(4))
 		}, "pretraining.microBatchSize 4: the 8 devices of accelerator.devicesPerWorker cannot have as many each; set pretraining.microBatchSize to a multiple"},

@@ -49,7 +49,7 @@ func (b builder) pretraining() (Stage, error) {
 	if s.MicroBatch < 1 || s.Share()%s.MicroBatch != 0 {
 		return s, contract.UserErrorf("InvalidSpec", "%s %d; set it so that it divides %s", microBatchField, s.MicroBatch, s.share())
 	}
-	if err := s.checkDevices(b.spec.Accelerator.DevicesPerWorker); err != nil {
+	if err := s.checkDevices(b.spec.Accelerator); err != nil {
 		return s, err
 	}
 	s.setContrastiveMemory(b.net, p.Precision, b.online())
@@ -57,17 +57,21 @@ func (b builder) pretraining() (Stage, error) {
 }
 
 // checkDevices is a user error where a worker's devices cannot have as many each of the images that are computed at once: then
-// each would compute all of them. nil: the trainer runs on CPUs, or on all devices that are there.
-func (s Stage) checkDevices(devices *int32) error {
-	if devices == nil || *devices < 1 || s.MicroBatch%int(*devices) == 0 {
+// each would compute all of them. A trainer on CPUs has none, and one that takes all devices that are there is not looked at.
+func (s Stage) checkDevices(a v1alpha1.AcceleratorSpec) error {
+	devices, what := WorkerDevices(a), "devices"
+	if devices < 1 || s.MicroBatch%devices == 0 {
 		return nil
 	}
-	field, what := s.batchField, s.share()
-	if s.MicroBatch < s.Share() {
-		field, what = microBatchField, fmt.Sprintf("%s %d", microBatchField, s.MicroBatch)
+	if deviceCount(a) > 1 {
+		what = "cores of the chips"
 	}
-	return contract.UserErrorf("InvalidSpec", "%s: the %d devices of accelerator.devicesPerWorker cannot have as many each; set %s to a multiple of them on each worker, or accelerator.devicesPerWorker so that it divides them",
-		what, *devices, field)
+	field, images := s.batchField, s.share()
+	if s.MicroBatch < s.Share() {
+		field, images = microBatchField, fmt.Sprintf("%s %d", microBatchField, s.MicroBatch)
+	}
+	return contract.UserErrorf("InvalidSpec", "%s: the %d %s of accelerator.devicesPerWorker cannot have as many each; set %s to a multiple of them on each worker, or accelerator.devicesPerWorker so that it divides them",
+		images, devices, what, field)
 }
 
 // workers that pretrain together.

@@ -12,6 +12,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/emit"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
 )
 
 // newAccelerated is the engine of an accelerator, by the plugin that the image has.
@@ -22,10 +23,7 @@ func newAccelerated(o Options, environment checkpoint.Environment) (engine.Engin
 		return nil, environment, contract.UserErrorf("NoEngine",
 			"no engine for %s in this image: it trains on CPU only; set accelerator.type to CPU, or template.image to an image that has one", accelerator.Type)
 	}
-	x := xla.Options{Plugin: plugin, Cache: filepath.Join(o.Output, contract.CompiledDir), Log: o.Log}
-	if n := accelerator.DevicesPerWorker; n != nil {
-		x.Devices = int(*n)
-	}
+	x := xla.Options{Plugin: plugin, Devices: plan.WorkerDevices(accelerator), Cache: filepath.Join(o.Output, contract.CompiledDir), Log: o.Log}
 	e, err := xla.New(x)
 	if err != nil {
 		return nil, environment, acceleratedError(err)
@@ -39,13 +37,14 @@ func newAccelerated(o Options, environment checkpoint.Environment) (engine.Engin
 }
 
 // checkTopology is an error where a host of the TPU slice has more devices than the topology says: then the node is of another one,
-// and some chips would do nothing. Fewer are the engine's to tell. A chip of v3 is two devices, its cores, and not looked at.
+// and some chips would do nothing. Fewer are the engine's to tell.
 func checkTopology(a v1alpha1.AcceleratorSpec, devices int) error {
-	if a.Type != v1alpha1.TPU || a.Generation == "v3" || a.DevicesPerWorker == nil || devices <= int(*a.DevicesPerWorker) {
+	want := plan.WorkerDevices(a)
+	if a.Type != v1alpha1.TPU || want == 0 || devices <= want {
 		return nil
 	}
-	return contract.Errorf(contract.ExitDevice, "DeviceFailed", "accelerator.topology %s has %d chips on a host, and %d devices are there: the node is of another topology; set accelerator.topology to that of its slice",
-		a.Topology, *a.DevicesPerWorker, devices)
+	return contract.Errorf(contract.ExitDevice, "DeviceFailed", "accelerator.topology %s has %d devices on a host, and %d are there: the node is of another topology; set accelerator.topology to that of its slice",
+		a.Topology, want, devices)
 }
 
 // acceleratedError gives an error of an accelerator the contract's code; nil where it is none.

@@ -2,9 +2,11 @@ package stage
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/dataset"
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/evaluate"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
 	"github.com/simclr-operator/simclr-operator/trainer/report"
@@ -89,6 +91,9 @@ func (r *runner) finetuning() *v1alpha1.FinetuningSpec {
 func (r *runner) supervised(ctx context.Context, c evaluate.ClassifierConfig, images dataset.Dataset) (evaluate.Accuracy, error) {
 	var none evaluate.Accuracy
 	c.Batch, c.Classes, c.Seed = r.stage.Batch, r.data.classes(), *r.spec.Pretraining.Seed
+	if n := engine.Devices(r.engine); c.Batch%n != 0 {
+		r.Tracker.Warn(fmt.Sprintf("batchSize %d cannot be shared by %d devices, so that each computes all of it; set that of %s to a multiple of them", c.Batch, n, r.Stage))
+	}
 	t, err := evaluate.NewClassifier(r.engine, c)
 	if err != nil {
 		return none, r.fitting(err)

@@ -211,6 +211,7 @@ var platformRules = map[string]rule{
 	"batch and workers":     {in(`workers: 4`), in(`workers: 3`), "batchSize: must be a multiple of workers × accelerator.devicesPerWorker"},
 	"workers of a TPU":      {in(tpu + "}"), in(`workers: 1, ` + tpu + "}"), "workers: follows from accelerator.topology for type TPU; remove it"},
 	"batch and chips":       {in(`batchSize: 32, accelerator: {type: TPU, generation: v4, topology: 2x2x4}`), in(`batchSize: 24, accelerator: {type: TPU, generation: v4, topology: 2x2x4}`), "batchSize: must be a multiple of the chips of accelerator.topology"},
+	"batch and cores":       {in(`batchSize: 256, accelerator: {type: TPU, generation: v3, topology: 8x8}`), in(`batchSize: 192, accelerator: {type: TPU, generation: v3, topology: 8x8}`), "of v3 twice as many: a chip has two cores"},
 	"a claim of several nodes": {in(`workers: 2, output: {claim: {accessMode: ReadWriteMany}}`), in(`workers: 2, output: {claim: {accessMode: ReadWriteOnce}}`),
 		"output.claim.accessMode: several workers need ReadWriteMany, since they may be on several nodes; set it to that, or workers to 1"},
 	"micro-batch of a worker": {in(`workers: 2, pretraining: {microBatchSize: 128, batchNormStatistics: Global}`), in(`workers: 2, pretraining: {microBatchSize: 256}`),
