@@ -47,7 +47,7 @@ const (
 	lostTime     = 20 * time.Second
 )
 
-// MaxSize of a group: each worker has three connections to each other.
+// MaxSize of a group: each worker has three connections to each other, and one more to rank 0.
 const MaxSize = 1024
 
 func (t Times) withDefaults() Times {

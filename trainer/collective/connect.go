@@ -22,6 +22,7 @@ func Connect(ctx context.Context, c Config) (*Group, error) {
 	g := &Group{
 		c: c, links: make([]*link, c.Size), addresses: make([]string, c.Size),
 		ready: make([]bool, c.Size), left: make([]bool, c.Size), changed: make(chan struct{}, 1), failed: make(chan struct{}),
+		desks: make([]*desk, c.Size), store: newStore(), over: make(chan struct{}),
 	}
 	for n := range g.lanes {
 		g.lanes[n] = &lane{Group: g, pipes: make([]*pipe, c.Size)}
@@ -110,6 +111,11 @@ func (g *Group) meet(ctx context.Context) error {
 
 // reach the workers of lower rank.
 func (g *Group) reach(ctx context.Context) error {
+	conn, err := g.dial(ctx, g.c.Coordinator, 0, storing)
+	if err != nil {
+		return err
+	}
+	g.change(func() { g.seat(0, conn) })
 	for rank := range g.c.Rank {
 		address := g.c.Coordinator
 		if rank > 0 {

@@ -35,6 +35,9 @@ type Group struct {
 	cancel    context.CancelCauseFunc
 
 	lanes [lanes]*lane
+	desks []*desk       // by rank: of rank 0 with each other one, of those with rank 0
+	store *store        // rank 0's
+	over  chan struct{} // closed when the group has failed or was closed
 }
 
 // Rank of this worker.
@@ -69,6 +72,8 @@ func (g *Group) admit(conn net.Conn, intro introduction) {
 		})
 	case intro.purpose == beating:
 		g.change(func() { g.connect(intro.rank, conn) })
+	case intro.purpose == storing && g.c.Rank == 0:
+		g.change(func() { g.seat(intro.rank, conn) })
 	default:
 		if n, ok := laneOf(intro.purpose); ok {
 			g.change(func() { g.lanes[n].join(intro.rank, conn) })
@@ -178,6 +183,7 @@ func (g *Group) fail(err error) {
 	}
 	g.err = err
 	close(g.failed)
+	close(g.over)
 	g.cancel(err)
 	w := lastWords{Lost: g.c.Rank, Code: contract.ExitCode(err), Text: "it ended: " + err.Error()}
 	if l, ok := errors.AsType[*LostError](err); ok {
@@ -222,6 +228,7 @@ func (g *Group) Close() error {
 			}
 		}
 		g.closePipes()
+		close(g.over)
 	}
 	g.closed = true
 	g.cancel(net.ErrClosed)

@@ -34,6 +34,8 @@ const (
 	joining   purpose = 1 + iota // a worker's with rank 0, later their heartbeats
 	beating                      // heartbeats of two others
 	exchanges                    // the values of collectives, of the first lane; those of others follow
+
+	storing purpose = 64 // a worker's with rank 0's store
 )
 
 // introduction is what a dialer says of itself.

@@ -46,8 +46,11 @@ func (g *lane) join(rank int, conn net.Conn) {
 	g.pipes[rank] = &pipe{rank: rank, conn: conn.(*net.TCPConn), r: bufio.NewReaderSize(conn, pipeBuffer)}
 }
 
-// piped: all lanes have their connection to a worker. g.mu is held.
+// piped: all lanes have their connection to a worker, and so has the store where it is between these two. g.mu is held.
 func (g *Group) piped(rank int) bool {
+	if (rank == 0 || g.c.Rank == 0) && g.desks[rank] == nil {
+		return false
+	}
 	for _, l := range g.lanes {
 		if l.pipes[rank] == nil {
 			return false
@@ -63,6 +66,11 @@ func (g *Group) closePipes() {
 			if p != nil {
 				_ = p.conn.Close()
 			}
+		}
+	}
+	for _, d := range g.desks {
+		if d != nil {
+			_ = d.conn.Close()
 		}
 	}
 }

@@ -19,21 +19,25 @@ const workerEnv = "COLLECTIVE_TEST_WORKER"
 // The test's own program is the worker of the tests below.
 func TestMain(m *testing.M) {
 	if raw := os.Getenv(workerEnv); raw != "" {
-		os.Exit(sumForever(raw))
+		os.Exit(work(raw))
 	}
 	os.Exit(m.Run())
 }
 
-// sumForever sums until there is an error, which it says.
-func sumForever(worker string) int {
+// work sums, or waits for a key that nobody puts, until there is an error, which it says.
+func work(worker string) int {
 	var rank, size int
-	var at string
-	_, err := fmt.Sscan(worker, &rank, &size, &at)
+	var at, what string
+	_, err := fmt.Sscan(worker, &rank, &size, &at, &what)
 	if err == nil {
 		c := config(at, rank, size)
 		c.Times.Lost = 3 * time.Second
 		var g *Group
 		if g, err = Connect(context.Background(), c); err == nil {
+			if what == "get" {
+				fmt.Println("ready")
+				_, err = g.KeyValues().Get(context.Background(), "none", time.Hour)
+			}
 			for n := 0; err == nil; n++ {
 				if err = g.AllReduceSum(context.Background(), make([]float32, 300_000)); n == 20 {
 					fmt.Println("ready")
@@ -52,10 +56,10 @@ type process struct {
 	lines chan string
 }
 
-func launch(t *testing.T, at string, rank, size int) *process {
+func launch(t *testing.T, at string, rank, size int, what string) *process {
 	t.Helper()
 	p := &process{exec.Command(os.Args[0]), make(chan string, 100)} // this program; killed below
-	p.Env = append(os.Environ(), workerEnv+"="+fmt.Sprintln(rank, size, at))
+	p.Env = append(os.Environ(), workerEnv+"="+fmt.Sprintln(rank, size, at, what))
 	out, err := p.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -91,7 +95,7 @@ func three(t *testing.T) []*process {
 	at := address(t)
 	var all []*process
 	for rank := range 3 {
-		all = append(all, launch(t, at, rank, 3))
+		all = append(all, launch(t, at, rank, 3, "sum"))
 	}
 	for _, p := range all {
 		if line := p.line(t); line != "ready" {
