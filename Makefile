@@ -239,7 +239,7 @@ verify-accelerators: ## Compile the step for GPUs and TPUs that are not here, be
 	@hack/accelerators/venv.sh
 	@mkdir -p build/accelerators && go build -o build/accelerators/emit ./hack/accelerators/emit
 	@build/accelerators/venv/bin/python hack/accelerators/verify.py --emit build/accelerators/emit --cache build/accelerators/cache \
-	  --output build/bench --table trainer/plan/accelerators.csv $(if $(FULL),--full) --only "$(CASES)"
+	  --output build/bench --table trainer/plan/accelerators.csv $(if $(FULL),--full) $(if $(KEPT),--kept) --only "$(CASES)"
 
 RUNS ?= 1000
 GROWTH ?= 100,300,3000

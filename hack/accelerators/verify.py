@@ -60,15 +60,24 @@ SHORT = (
     Case("tpu", "v5e:4x4", 16, 18, 1, 32, 512),
     Case("tpu", "v6e:4x4", 16, 50, 1, 224, 1024),
 )
+# Of each kind of device a network is compiled with several batches, which simclr-trainer plan interpolates between.
 FULL = SHORT + (
+    Case("cuda", "1x1", 1, 18, 1, 32, 512),
     Case("cuda", "1x1", 1, 18, 1, 32, 1024),
+    Case("cuda", "1x1", 1, 18, 1, 32, 4096),
     Case("cuda", "1x1", 1, 50, 1, 224, 512),
+    Case("cuda", "1x8", 8, 50, 4, 224, 512),
     Case("cuda", "1x8", 8, 50, 4, 224, 1024),
     Case("cuda", "2x8", 16, 50, 1, 224, 8192),
+    Case("tpu", "v3:8x8", 128, 50, 1, 224, 2048),
+    Case("tpu", "v3:8x8", 128, 50, 1, 224, 8192),
     Case("tpu", "v5e:2x2", 4, 18, 1, 32, 512),
+    Case("tpu", "v5e:4x4", 16, 18, 1, 32, 4096),
     Case("tpu", "v5e:4x4", 16, 50, 1, 224, 1024),
     Case("tpu", "v5e:16x16", 256, 50, 1, 224, 8192),
+    Case("tpu", "v5p:2x2x2", 8, 50, 1, 224, 512),
     Case("tpu", "v5p:2x2x2", 8, 50, 1, 224, 1024),
+    Case("tpu", "v6e:4x4", 16, 50, 1, 224, 2048),
     Case("tpu", "v3:8x8", 128, 50, 4, 224, 4096),
 )
 
@@ -100,12 +109,14 @@ def jax(case):
     return r.stdout
 
 
-def compiled(case, text, versions, cache):
-    """What compile.py says of a program, or of how the compiler ended: a crash is kept, too."""
+def compiled(case, text, versions, cache, kept_only):
+    """What compile.py says of a program, or of how the compiler ended: a crash is kept, too. {}: not compiled yet, with kept_only."""
     key = hashlib.sha256("\n".join((text, f"{case.platform} {case.topology}", versions)).encode()).hexdigest()
     kept = cache / (key + ".json")
     if kept.exists():
         return json.loads(kept.read_text())
+    if kept_only:
+        return {}
     r = run([sys.executable, HERE / "compile.py", case.platform, case.topology], input=text)
     if r.returncode < 0:
         result = {"crash": f"the compiler was ended by signal {-r.returncode}"}
@@ -168,6 +179,7 @@ def main():
     p.add_argument("--output", type=Path, required=True)
     p.add_argument("--table", type=Path, required=True)
     p.add_argument("--full", action="store_true", help="all cases: hours")
+    p.add_argument("--kept", action="store_true", help="of the cases those that are in the cache: nothing is compiled")
     p.add_argument("--only", default="", help="cases whose names have this")
     a = p.parse_args()
     for directory in (a.cache, a.output):
@@ -179,7 +191,7 @@ def main():
         results = {}
         for program, text in (("ours", ours(case, a.emit)), ("jax", jax(case))):
             say(f"{i + 1} of {len(cases)}: {case.name}, {program} ({time.strftime('%T')})")
-            results[program] = r = compiled(case, text, versions, a.cache)
+            results[program] = r = compiled(case, text, versions, a.cache, a.kept)
             outcome = r.get("outOfMemory", r.get("crash", ""))[:200]
             if outcome:
                 say("  " + outcome)

@@ -88,19 +88,21 @@ func valueSize(precision string) int64 {
 	return float32Bytes
 }
 
-// formula is what a step needs by a count of its values: what compilers make of it differs by a factor that hardly changes with
-// the batch.
-func (s stepOf) formula() [3]float64 {
+// formula is what a step needs by a count of its values: fixed is the parameters' part, rest the images'. What compilers make of it
+// differs by what is the same for any batch, such as weights in other layouts, and by a factor of the images' part.
+func (s stepOf) formula() (fixed, rest [3]float64) {
 	n, images := s.network, float64(s.images)
 	parameters := float64(n.EncoderParameters + n.HeadParameters)
 	values := 2 * images * float64(n.kept) * float64(s.valueSize)
 	pixels := 2 * images * 3 * float64(s.size*s.size) * float32Bytes
 	similarities := 2 * images * float64(s.rows)
-	return [3]float64{
-		16*parameters + values + pixels + float32Bytes*min(similarities, similarityRows*float64(s.rows)),
+	fixed = [3]float64{16 * parameters, 0, 40 * parameters}
+	rest = [3]float64{
+		values + pixels + float32Bytes*min(similarities, similarityRows*float64(s.rows)),
 		2*3*2*images*float64(n.MultiplyAdds) + 2*3*similarities*float64(n.Dimension),
-		40*parameters + 6*values + pixels + 2*float32Bytes*similarities,
+		6*values + pixels + 2*float32Bytes*similarities,
 	}
+	return fixed, rest
 }
 
 // similarityRows are the anchors whose similarities a device holds at once (trainer/engine/xla/emit).
@@ -108,7 +110,8 @@ const similarityRows = 512
 
 func (n Needs) list() [3]float64 { return [3]float64{float64(n.MemoryBytes), n.FLOPs, n.BytesMoved} }
 
-// predict what a step needs of a device by the rows of its family. exact: between two rows of the same network and precision, or at one.
+// predict what a step needs of a device by the rows of its family. exact: at a row of the same network and precision, or between those
+// of at least three batches, which predict those between them (a test).
 func predict(rows []compiled, family, precision string, s stepOf) (n Needs, exact, ok bool) {
 	same, like := alike(rows, family, precision, s)
 	if len(same) == 0 {
@@ -116,31 +119,45 @@ func predict(rows []compiled, family, precision string, s stepOf) (n Needs, exac
 			return n, false, false
 		}
 	} else {
-		exact = s.images >= same[0].step.images && s.images <= same[len(same)-1].step.images
+		at := batches(same)
+		exact = slices.Contains(at, s.images) || len(at) >= 3 && s.images > at[0] && s.images < at[len(at)-1]
 	}
-	low, high := same[0], same[len(same)-1]
-	for _, r := range same {
-		if r.step.images <= s.images {
-			low = r
-		}
-		if r.step.images >= s.images && high.step.images > r.step.images {
-			high = r
-		}
-	}
-	if low.step.images > s.images {
-		low = high
-	}
-	part := 0.0
-	if a, b := low.step.images, high.step.images; b > a && s.images > a {
-		part = min(1, math.Log(float64(s.images)/float64(a))/math.Log(float64(b)/float64(a)))
-	}
+	low, high := around(same, s.images)
+	of := low.step // the rows' network, which may be another
+	of.images, of.rows = s.images, s.rows
+	fixed, rest := s.formula()
+	fixedOf, restOf := of.formula()
+	_, restLow := low.step.formula()
+	_, restHigh := high.step.formula()
 	var out [3]float64
-	own, a, b := s.formula(), low.step.formula(), high.step.formula()
-	for i := range out {
-		factor := (1-part)*low.needs.list()[i]/a[i] + part*high.needs.list()[i]/b[i]
-		out[i] = own[i] * factor
+	for i, needs := range low.needs.list() {
+		line := fixedOf[i] + max(0, needs-fixedOf[i])/restLow[i]*restOf[i] // one row: the images' part is in proportion
+		if low.step.images != high.step.images {
+			line = needs + max(0, high.needs.list()[i]-needs)/(restHigh[i]-restLow[i])*(restOf[i]-restLow[i])
+		}
+		out[i] = fixed[i] + max(0, line-fixedOf[i])/restOf[i]*rest[i]
 	}
 	return Needs{int64(out[0]), out[1], out[2]}, exact, true
+}
+
+// batches of rows by their images, as they are once.
+func batches(rows []compiled) (images []int) {
+	for _, r := range rows {
+		images = append(images, r.step.images)
+	}
+	return slices.Compact(images)
+}
+
+// around are two of a network's rows, by their images, that a line is drawn through to so many: those beside them, or the outermost
+// two. Where all rows have as many, it is one of them twice.
+func around(rows []compiled, images int) (low, high compiled) {
+	rows = slices.CompactFunc(slices.Clone(rows), func(a, b compiled) bool { return a.step.images == b.step.images })
+	if len(rows) == 1 {
+		return rows[0], rows[0]
+	}
+	at, _ := slices.BinarySearchFunc(rows, images, func(r compiled, n int) int { return r.step.images - n })
+	at = min(max(at, 1), len(rows)-1)
+	return rows[at-1], rows[at]
 }
 
 // alike are a family's rows of the same network, by their images, and else those of the network that is most like it, of any family
