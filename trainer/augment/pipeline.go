@@ -20,7 +20,6 @@ type Pipeline struct {
 	pcg      *rand.PCG
 	rng      *rand.Rand
 	resample resampler
-	steps    steps
 	blur     blurrer
 	before   []float32     // (3,Size,Size): a view before an operation that cannot be done in place
 	shared   dataset.Image // the crop that the views of an image share
@@ -59,7 +58,7 @@ func newPipeline(c Config, seed uint64) *Pipeline {
 		p.before = make([]float32, values)
 	}
 	if c.OneBranch {
-		p.shared = dataset.Image{W: c.Size, H: c.Size, Pix: make([]uint8, values)}
+		p.shared = square8(c.Size)
 	}
 	return p
 }
@@ -106,40 +105,50 @@ func (p *Pipeline) seedCrop(epoch, index int) {
 func (p *Pipeline) crop(img dataset.Image, epoch, index int) dataset.Image {
 	p.seedCrop(epoch, index)
 	p.resample.run(p.before, img, p.c.Crop.box(img.W, img.H, p.rng), false)
-	n := p.c.Size * p.c.Size
-	for i := range n {
-		for c := range 3 {
-			p.shared.Pix[3*i+c] = uint8(255*p.before[c*n+i] + 0.5)
-		}
-	}
+	round8(p.shared.Pix, p.before)
 	return p.shared
 }
 
-// view writes a view (3,Size,Size) in [0,1] to dst: the operations in the order of figure 5 of the paper, in which
-// crop, flip, colour and blur are in the order of its appendix A.
+// square8 is an image of size × size pixels.
+func square8(size int) dataset.Image {
+	return dataset.Image{W: size, H: size, Pix: make([]uint8, 3*size*size)}
+}
+
+// round8 rounds planes in [0,1] to the 8 bits of an image.
+func round8(pix []uint8, planes []float32) {
+	n := len(pix) / 3
+	for i := range n {
+		for c := range 3 {
+			pix[3*i+c] = uint8(255*planes[c*n+i] + 0.5)
+		}
+	}
+}
+
+// view writes a view (3,Size,Size) in [0,1] to dst.
 func (p *Pipeline) view(dst []float32, img dataset.Image) {
-	c, size := &p.c, p.c.Size
-	box := c.box(img.W, img.H, p.rng)
-	flip := c.Flip.On && p.chance(c.Flip.Probability)
-	p.resample.run(dst, img, box, flip)
-	if c.Cutout.On && p.chance(c.Cutout.Probability) {
-		c.Cutout.draw(dst, size, p.rng)
+	d := p.draw(img.W, img.H)
+	p.resample.run(dst, img, d.box, d.flip)
+	p.change(dst, &d)
+}
+
+// change does to a view what was drawn for it.
+func (p *Pipeline) change(dst []float32, d *drawn) {
+	size := p.c.Size
+	if d.cutout.side > 0 {
+		cutout(dst, size, d.cutout.side, d.cutout.x, d.cutout.y)
 	}
-	if c.Color.On {
-		c.Color.draw(&p.steps, p.rng)
-		p.steps.run(dst)
-	}
-	if c.Sobel.On && p.chance(c.Sobel.Probability) {
+	d.steps.run(dst)
+	if d.sobel {
 		sobel(dst, p.before, size)
 	}
-	if c.Noise.On && p.chance(c.Noise.Probability) {
-		c.Noise.add(dst, p.rng)
+	if d.noisy {
+		p.c.Noise.add(dst, d.noise)
 	}
-	if c.Blur.On && p.chance(c.Blur.Probability) {
-		p.blur.run(dst, uniform(p.rng, c.Blur.MinSigma, c.Blur.MaxSigma))
+	if d.sigma > 0 {
+		p.blur.run(dst, d.sigma)
 	}
-	if c.Rotation.On && p.chance(c.Rotation.Probability) {
-		rotate(dst, p.before, size, 1+p.rng.IntN(3))
+	if d.quarters > 0 {
+		rotate(dst, p.before, size, d.quarters)
 	}
 }
 

@@ -7,14 +7,17 @@ import (
 
 // The operations that the paper compares in figures 4 and 5, and does not use. They act on planes (3,size,size).
 
-// midGrey is the middle of [0,1]: where images are normalised, as in DeVries & Taylor's code, it is about 0.
-const midGrey = 0.5
+// MidGrey is the middle of [0,1]: where images are normalised, as in DeVries & Taylor's code, it is about 0.
+const MidGrey = 0.5
 
-// draw a square and cover it. Its centre is any pixel, so that it may reach beyond the image (DeVries & Taylor 2017,
-// arXiv 1708.04552, section 3.2).
-func (c Cutout) draw(planes []float32, size int, rng *rand.Rand) {
+// square of a side at (x,y), which may reach beyond the image.
+type square struct{ side, x, y int }
+
+// draw a square. Its centre is any pixel, so that it may reach beyond the image (DeVries & Taylor 2017, arXiv 1708.04552,
+// section 3.2).
+func (c Cutout) draw(size int, rng *rand.Rand) square {
 	side := int(math.Round(c.Size * float64(size)))
-	cutout(planes, size, side, rng.IntN(size)-side/2, rng.IntN(size)-side/2)
+	return square{side, rng.IntN(size) - side/2, rng.IntN(size) - side/2}
 }
 
 // cutout covers the square of a side at (x,y), as far as it is in the image.
@@ -24,16 +27,9 @@ func cutout(planes []float32, size, side, x, y int) {
 		for row := max(y, 0); row < min(y+side, size); row++ {
 			line := planes[(c*size+row)*size:][left:right]
 			for i := range line {
-				line[i] = midGrey
+				line[i] = MidGrey
 			}
 		}
-	}
-}
-
-// add noise to every value.
-func (n Noise) add(planes []float32, rng *rand.Rand) {
-	for i, v := range planes {
-		planes[i] = min(max(v+float32(n.Sigma*rng.NormFloat64()), 0), 1)
 	}
 }
 

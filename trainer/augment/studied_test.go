@@ -52,16 +52,17 @@ func TestCutoutDistribution(t *testing.T) {
 	covered, middle, quarter := 0, 0, 0
 	for range draws {
 		clear(planes)
-		c.draw(planes, size, rng)
+		s := c.draw(size, rng)
+		cutout(planes, size, s.side, s.x, s.y)
 		for _, v := range planes[:size*size] {
-			if v == midGrey {
+			if v == MidGrey {
 				covered++
 			}
 		}
-		if planes[20*size+20] == midGrey {
+		if planes[20*size+20] == MidGrey {
 			middle++
 		}
-		if planes[10*size+30] == midGrey {
+		if planes[10*size+30] == MidGrey {
 			quarter++
 		}
 		if !slices.Equal(planes[:size*size], planes[2*size*size:]) {
@@ -83,7 +84,7 @@ func TestCutoutDistribution(t *testing.T) {
 func TestNoiseIsGaussian(t *testing.T) {
 	const n, sigma = 300000, 0.1 // five sigmas fit between the grey and black or white
 	values := slices.Repeat([]float32{0.5}, n)
-	Noise{On: true, Sigma: sigma}.add(values, rand.New(rand.NewPCG(1, 2)))
+	Noise{On: true, Sigma: sigma}.add(values, noiseKey{1, 2})
 	var mean, variance, fourth, beside float64
 	last := 0.
 	for _, v := range values {

@@ -14,6 +14,14 @@ type Transform interface {
 	Apply(dst []float32, img Image, epoch, index, view int)
 }
 
+// Preparer is a Transform whose views an accelerator makes, of what it prepares.
+type Preparer interface {
+	Transform
+	// Prepare writes the pixels of a view to source (Edge,Edge,3), which has those of another one, and what makes the view of
+	// them to parameters (Parameters), which has anything.
+	Prepare(source []uint8, parameters []float32, img Image, epoch, index, view int)
+}
+
 // LoaderConfig says what a Loader gives.
 type LoaderConfig struct {
 	Data Dataset
@@ -22,6 +30,9 @@ type LoaderConfig struct {
 	Batch, Size, Views int
 	// NewTransform makes the Transform of one goroutine.
 	NewTransform func() Transform
+	// Edge and Parameters, where they are set, are what a batch has of each view instead of its pixels: a source and numbers.
+	// Transforms are Preparers then.
+	Edge, Parameters int
 	// Parts, of equal size, that a batch comes in, one after the other; 0: 1. Of several, all but the last come
 	// a second time before the next batch where Again is set, made anew and the same.
 	Parts int
@@ -46,14 +57,17 @@ type LoaderConfig struct {
 // Loader makes batches.
 type Loader struct {
 	c    LoaderConfig
-	free chan []float32 // as many as can be in use: prefetched, in the making, with the reader
+	free chan memory // as many as can be in use: prefetched, in the making, with the reader
 }
 
 // Batch of images, or a part of one.
 type Batch struct {
 	Epoch, Index, Part int // from 0; Index within the epoch, Part within the batch
-	// Pixels are (Views·B, 3, Size, Size) in [0,1]: the first views of all images, then the second.
-	Pixels []float32
+	// Pixels are (Views·B, 3, Size, Size) in [0,1]: the first views of all images, then the second. Where views are prepared,
+	// Sources (Views·B,Edge,Edge,3) and Parameters (Views·B,Parameters) are what each is made of.
+	Pixels     []float32
+	Sources    []uint8
+	Parameters []float32
 	// Labels of the B images, -1 without labels, and their indices in the dataset.
 	Labels, Images []int
 	// Seconds are the images of the second views, where they are dealt out.
@@ -62,16 +76,23 @@ type Batch struct {
 	loader *Loader
 }
 
-// Release gives the batch's memory back, for a later batch; its Pixels must not be used any more.
+// memory of a batch's views.
+type memory struct {
+	pixels     []float32
+	sources    []uint8
+	parameters []float32
+}
+
+// Release gives the batch's memory back, for a later batch; its views must not be used any more.
 func (b *Batch) Release() {
-	if b.Pixels == nil {
+	if b.Pixels == nil && b.Sources == nil {
 		return
 	}
 	select {
-	case b.loader.free <- b.Pixels[:cap(b.Pixels)]:
+	case b.loader.free <- memory{b.Pixels, b.Sources, b.Parameters}:
 	default:
 	}
-	b.Pixels = nil
+	b.Pixels, b.Sources, b.Parameters = nil, nil, nil
 }
 
 // NewLoader checks the configuration. Fewer images than one batch of all workers is a user error.
@@ -88,6 +109,8 @@ func NewLoader(c LoaderConfig) (*Loader, error) {
 		return nil, contract.UserErrorf("InvalidBatch", "batchSize %d over %d workers gives no image to each; raise spec.batchSize", c.Batch*c.World, c.World)
 	case c.Dealt && (c.Views != 2 || c.Sequential):
 		return nil, errors.New("second views are dealt out of two, in training")
+	case c.Edge > 0 && c.Parameters < 1:
+		return nil, errors.New("prepared views have parameters")
 	case c.Batch%c.Parts != 0:
 		return nil, contract.UserErrorf("InvalidBatch", "a batch of %d images has no %d equal parts; set pretraining.microBatchSize so that it divides it", c.Batch, c.Parts)
 	case c.Data.Len() == 0:
@@ -95,7 +118,7 @@ func NewLoader(c LoaderConfig) (*Loader, error) {
 	case !c.Sequential && c.Data.Len() < c.Batch*c.World:
 		return nil, contract.UserErrorf("TooFewImages", "%d images are fewer than a batch of %d; lower spec.batchSize to at most %d, or use more images", c.Data.Len(), c.Batch*c.World, c.Data.Len())
 	}
-	return &Loader{c: c, free: make(chan []float32, c.Prefetch+1+c.Parts)}, nil
+	return &Loader{c: c, free: make(chan memory, c.Prefetch+1+c.Parts)}, nil
 }
 
 // Batches of an epoch.
@@ -105,6 +128,12 @@ func (l *Loader) Batches() int {
 	}
 	return l.c.Data.Len() / (l.c.Batch * l.c.World)
 }
+
+// Edge of the sources of prepared views, in pixels; 0: views are not prepared.
+func (l *Loader) Edge() int { return l.c.Edge }
+
+// Rows are the views of a batch, or of a part of one.
+func (l *Loader) Rows() int { return l.c.Views * l.c.Batch / l.c.Parts }
 
 // order of the images of an epoch.
 func (l *Loader) order(epoch int) []int {
@@ -165,14 +194,24 @@ func (l *Loader) newBatch(epoch, index, part int, global []int) *Batch {
 	for i, image := range images {
 		b.Labels[i] = l.c.Data.Label(image)
 	}
-	size := l.c.Views * len(images) * 3 * l.c.Size * l.c.Size
+	var m memory
 	select {
-	case b.Pixels = <-l.free:
+	case m = <-l.free:
 	default:
 	}
-	if cap(b.Pixels) < size {
-		b.Pixels = make([]float32, size)
+	views := l.c.Views * len(images)
+	if l.c.Edge > 0 {
+		b.Sources, b.Parameters = sized(m.sources, views*3*l.c.Edge*l.c.Edge), sized(m.parameters, views*l.c.Parameters)
+	} else {
+		b.Pixels = sized(m.pixels, views*3*l.c.Size*l.c.Size)
 	}
-	b.Pixels = b.Pixels[:size]
 	return b
+}
+
+// sized is a slice of n values, in the same memory where that is enough.
+func sized[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
 }

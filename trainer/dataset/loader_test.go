@@ -311,3 +311,45 @@ func TestReleasedMemoryIsUsedAgain(t *testing.T) {
 		t.Errorf("%d buffers for 50 batches", len(seen))
 	}
 }
+
+// preparing writes what it was called with, too.
+type preparing struct{ stamp }
+
+func (preparing) Prepare(source []uint8, parameters []float32, img Image, epoch, index, view int) {
+	source[0], source[len(source)-1] = img.Pix[0], uint8(view)
+	parameters[0], parameters[1] = float32(epoch), float32(index)
+}
+
+// Prepared views come in the order of views, also where second views are of other images; their memory is used again.
+func TestPreparedViews(t *testing.T) {
+	for name, dealt := range map[string]bool{"of the same images": false, "dealt out": true} {
+		t.Run(name, func(t *testing.T) {
+			c := config(50, 12)
+			c.Parts, c.Dealt, c.Edge, c.Parameters = 3, dealt, 2, 2
+			c.NewTransform = func() Transform { return preparing{} }
+			l := mustLoader(t, c)
+			s := l.Start(t.Context(), 2, 1)
+			defer s.Close()
+			for range 20 {
+				b, err := s.Next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if len(b.Sources) != 12*l.Rows() || len(b.Parameters) != 2*l.Rows() || l.Rows() != 8 || b.Pixels != nil {
+					t.Fatalf("%d bytes and %d parameters of %d views, %d pixels", len(b.Sources), len(b.Parameters), l.Rows(), len(b.Pixels))
+				}
+				both := slices.Concat(b.Images, b.Images)
+				if dealt {
+					both = slices.Concat(b.Images, b.Seconds)
+				}
+				for row, image := range both {
+					got := []int{int(b.Sources[12*row]), int(b.Sources[12*row+11]), int(b.Parameters[2*row]), int(b.Parameters[2*row+1])}
+					if d := cmp.Diff([]int{image, row / 4, b.Epoch, image}, got); d != "" {
+						t.Errorf("view %d: %s", row, d)
+					}
+				}
+				b.Release()
+			}
+		})
+	}
+}

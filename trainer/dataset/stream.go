@@ -141,13 +141,19 @@ func (l *Loader) draw(b *Batch, i, image int, transform Transform, pixels *[]uin
 	if err != nil {
 		return err
 	}
-	size := 3 * l.c.Size * l.c.Size
 	for _, v := range views {
-		at := (v*len(b.Images) + i) * size
-		transform.Apply(b.Pixels[at:at+size], img, b.Epoch, image, v)
+		at := v*len(b.Images) + i
+		if l.c.Edge > 0 {
+			transform.(Preparer).Prepare(row(b.Sources, at, 3*l.c.Edge*l.c.Edge), row(b.Parameters, at, l.c.Parameters), img, b.Epoch, image, v)
+		} else {
+			transform.Apply(row(b.Pixels, at, 3*l.c.Size*l.c.Size), img, b.Epoch, image, v)
+		}
 	}
 	return nil
 }
+
+// row of values, size a row.
+func row[T any](values []T, at, size int) []T { return values[at*size : (at+1)*size] }
 
 // Next batch; io.EOF after the last, the context's cause when it ends.
 func (s *Stream) Next() (*Batch, error) {

@@ -56,9 +56,13 @@ func (e *Engine) exact() dtypes.DType {
 
 // upload copies values, []float32 or []float64, to the devices: to each its part of the first axis where it is shared.
 func (x *Executable) upload(shape []int, shared bool, data any) (onDevices, error) {
-	raw := x.raw(data)
+	return x.e.upload(x.e.exact(), shape, shared, x.raw(data))
+}
+
+// upload copies bytes of a type to the devices.
+func (e *Engine) upload(of dtypes.DType, shape []int, shared bool, raw []byte) (onDevices, error) {
 	shape = append([]int{}, shape...)
-	devices := x.e.options.Devices
+	devices := e.options.Devices
 	size := len(raw)
 	if shared {
 		shape[0] /= devices
@@ -70,10 +74,10 @@ func (x *Executable) upload(shape []int, shared bool, data any) (onDevices, erro
 		if shared {
 			mine = raw[device*size : (device+1)*size]
 		}
-		x.e.moved.in.Add(int64(len(mine)))
-		b, err := x.e.client.BufferFromHost().FromRawData(mine, x.e.exact(), shape).ToDeviceNum(device).Done()
+		e.moved.in.Add(int64(len(mine)))
+		b, err := e.client.BufferFromHost().FromRawData(mine, of, shape).ToDeviceNum(device).Done()
 		if err != nil {
-			return nil, x.e.failed(err, nil)
+			return nil, e.failed(err, nil)
 		}
 		v[device] = b
 	}

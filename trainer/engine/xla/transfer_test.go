@@ -1,10 +1,14 @@
 package xla
 
 import (
+	"fmt"
+	"math"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/simclr-operator/simclr-operator/trainer/augment"
+	"github.com/simclr-operator/simclr-operator/trainer/dataset"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
 )
@@ -49,6 +53,57 @@ func TestWhatCrossesInAStep(t *testing.T) {
 				if d := cmp.Diff(bytes{Out: int64(4 * 2 * images * c.Dimension)}, got); d != "" {
 					t.Errorf("z (-want +got):\n%s", d)
 				}
+			}
+		})
+	}
+}
+
+// Of views that the devices make, decoded pixels of 8 bits and what was drawn cross, and nothing else; the step is the one on
+// the host's views.
+func TestWhatCrossesForViewsThatDevicesMake(t *testing.T) {
+	const images = 4
+	c := small()
+	augmentations := augment.Default(c.ImageSize, 0.5, true)
+	edge, rows := augmentations.Edge(c.ImageSize), 2*images
+	for _, devices := range []int{1, 2} {
+		t.Run(fmt.Sprint(devices), func(t *testing.T) {
+			e := newEngine(t, devices, false)
+			p, err := model.Whole(c, images, temperature, lars)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var set []dataset.Image
+			for range images {
+				set = append(set, randomImage(c.ImageSize, c.ImageSize-len(set)))
+			}
+			sources, parameters, host := prepared(t, augmentations, edge, set)
+			program, err := e.Views(augmentations, edge, rows)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer program.Close()
+			loss := func(v engine.Tensor) float32 {
+				x := compiled(t, e, p)
+				defer closed(t, x)
+				in, out := e.moved.in.Load(), e.moved.out.Load()
+				got := run(t, x, 0, v, engine.Scalar(1), engine.Scalar(0.1))[0].Data[0]
+				if in, out := e.moved.in.Load()-in, e.moved.out.Load()-out; v.Remote != nil && (in != int64(8*devices) || out != 8) {
+					t.Errorf("in a step %d bytes go in and %d out", in, out)
+				}
+				return got
+			}
+			in, out := e.moved.in.Load(), e.moved.out.Load()
+			made, err := program.Make(sources, parameters)
+			if err != nil {
+				t.Fatal(err)
+			}
+			in, out = e.moved.in.Load()-in, e.moved.out.Load()-out
+			if want := int64(rows * (3*edge*edge + 4*augment.Parameters)); in != want || out != 0 {
+				t.Errorf("%d bytes go in and %d out, want %d and none", in, out, want)
+			}
+			want := loss(engine.Tensor{Shape: []int{rows, 3, c.ImageSize, c.ImageSize}, Data: host})
+			if got := loss(made); !(math.Abs(float64(got-want)) < 1e-4*float64(want)) {
+				t.Errorf("loss %v, want %v", got, want)
 			}
 		})
 	}

@@ -114,6 +114,12 @@ type emission struct {
 	again             map[value]value // what is written twice, the second time
 }
 
+// alone is a program of no graph.
+func alone(name string, o Options) (*emission, error) {
+	o.Devices, o.Float64 = max(o.Devices, 1), false
+	return newEmission(engine.Program{Segments: []engine.Segment{{Name: name}}}, 0, o)
+}
+
 func newEmission(p engine.Program, segment int, o Options) (*emission, error) {
 	e := &emission{p: p, segment: segment, devices: o.Devices, exact: dtypes.Float32, activation: dtypes.Float32,
 		builder: stablehlo.New(stablehlo.NormalizeIdentifier(p.Segments[segment].Name)),
