@@ -165,8 +165,11 @@ func (s Stage) hostViews() int64 {
 	return s.need.views * int64(s.Share())
 }
 
-// largestPart is the largest micro-batch of the worker's share that has at most so many images; 0: there is none.
-func (s Stage) largestPart(most int) int { return largestPart(s.Share(), min(most, s.MicroBatch-1), 1) }
+// largestPart is the largest micro-batch of the worker's share that has at most so many images and that its devices can share; 0:
+// there is none.
+func (s Stage) largestPart(most int) int {
+	return largestPart(s.Share(), min(most, s.MicroBatch-1), max(s.devices, 1))
+}
 
 // largestPart of a worker's images that divides them, has at most so many and gives as many to each of its devices; 0: there is
 // none.

@@ -111,6 +111,34 @@ func TestBatchThatFitsADevice(t *testing.T) {
 	}
 }
 
+// A micro-batch that is advised is one that the worker's devices can share: else the run that is changed so is refused for it.
+func TestMicroBatchThatDevicesShare(t *testing.T) {
+	r := yardstick()
+	r.Spec.BatchSize = 1536
+	r.Spec.Accelerator = v1alpha1.AcceleratorSpec{Type: v1alpha1.NvidiaGPU, DevicesPerWorker: new(int32(3))}
+	p, err := New(r, cifar())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, _ := p.Stage("pretrain")
+	for name, tc := range map[string]struct {
+		err  error
+		want int32
+	}{
+		"of the devices' memory": {s.DeviceOutOfMemory(errors.New("RESOURCE_EXHAUSTED"), 5<<30, 1<<30), 192},
+		"of the host's":          {p.CheckHostMemory("pretrain", s.hostViews()/3), 384},
+	} {
+		n := advised(t, tc.err, "set pretraining.microBatchSize to ")
+		if n != tc.want {
+			t.Errorf("%s: micro-batches of %d are advised, want %d", name, n, tc.want)
+		}
+		r.Spec.Pretraining.MicroBatchSize = &n
+		if _, err := New(r, cifar()); err != nil {
+			t.Errorf("%s: what is advised is refused: %v", name, err)
+		}
+	}
+}
+
 // On an accelerator the host has the views; what is advised fits.
 func TestViewsThatFitTheHost(t *testing.T) {
 	host := func(batch, micro int32, available int64) error {

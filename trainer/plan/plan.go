@@ -62,6 +62,7 @@ type Stage struct {
 	MemoryBytes      int64 // of a step, estimated
 
 	batchField string // of the spec, for messages
+	devices    int    // of a worker that share what it computes at once, as the spec says; 0: it does not
 	need       memory
 }
 

@@ -49,6 +49,7 @@ func (b builder) pretraining() (Stage, error) {
 	if s.MicroBatch < 1 || s.Share()%s.MicroBatch != 0 {
 		return s, contract.UserErrorf("InvalidSpec", "%s %d; set it so that it divides %s", microBatchField, s.MicroBatch, s.share())
 	}
+	s.devices = WorkerDevices(b.spec.Accelerator)
 	if err := s.checkDevices(b.spec.Accelerator); err != nil {
 		return s, err
 	}
