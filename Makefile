@@ -207,26 +207,26 @@ findings: build ## The paper's findings in small, the tables of docs/results.md 
 
 .PHONY: bench-yardstick
 bench-yardstick: build ## Speed and accuracies beside a PyTorch program (half an hour, 5 GB): REPS=3, EPOCHS_TIMED=2, DATA=.
-	@hack/bench/venv.sh
+	@hack/tools/venv.sh hack/bench build/bench/venv "PyTorch and the CUDA libraries that its wheel wants, 5 GB"
 	@data=$$(hack/bench/cifar10.sh) && go run ./hack/bench/yardstick -data "$$data" -repetitions $(REPS) \
 	  -epochs-timed $(EPOCHS_TIMED)
 
 .PHONY: bench-trainer
 bench-trainer: build ## Speed and memory beside PyTorch, in turns (at most 35 minutes, 5 GB): CASES=a,b (all), REPS=3, DATA=.
-	@hack/bench/venv.sh
+	@hack/tools/venv.sh hack/bench build/bench/venv "PyTorch and the CUDA libraries that its wheel wants, 5 GB"
 	@mkdir -p build/bench && go build -trimpath -o build/bench/ ./hack/bench/trainer/step ./hack/bench/augment
 	@data=$$(hack/bench/cifar10.sh) && go run ./hack/bench/trainer -data "$$data" -cases "$(CASES)" -repetitions $(REPS)
 
 BATCHES ?= 128,64
 .PHONY: bench-workers
 bench-workers: build ## Two workers of a core each beside one with both, and beside PyTorch (at most ten minutes, 5 GB): REPS=3, BATCHES=128,64.
-	@hack/bench/venv.sh
+	@hack/tools/venv.sh hack/bench build/bench/venv "PyTorch and the CUDA libraries that its wheel wants, 5 GB"
 	@mkdir -p build/bench && go build -trimpath -o build/bench/ ./hack/bench/trainer/step
 	@go run ./hack/bench/workers -repetitions $(REPS) -batches $(BATCHES)
 
 .PHONY: bench-fidelity
 bench-fidelity: build ## Accuracies beside PyTorch's on the same data (an hour, 5 GB): SEEDS=3, DATA=.
-	@hack/bench/venv.sh
+	@hack/tools/venv.sh hack/bench build/bench/venv "PyTorch and the CUDA libraries that its wheel wants, 5 GB"
 	@data=$$(hack/bench/cifar10.sh) && go run ./hack/bench/fidelity -data "$$data" -seeds $(SEEDS)
 
 .PHONY: bench-breakdown
@@ -236,7 +236,7 @@ bench-breakdown: deps ## Where a step's time goes, kernel by kernel, and the mac
 
 .PHONY: verify-accelerators
 verify-accelerators: ## Compile the step for GPUs and TPUs that are not here, beside the same step in JAX (35 minutes at first; 5 GB; FULL=1: hours).
-	@hack/accelerators/venv.sh
+	@hack/tools/venv.sh hack/accelerators build/accelerators/venv "JAX and the compilers for TPUs and GPUs, 5 GB"
 	@mkdir -p build/accelerators && go build -o build/accelerators/emit ./hack/accelerators/emit
 	@build/accelerators/venv/bin/python hack/accelerators/verify.py --emit build/accelerators/emit --cache build/accelerators/cache \
 	  --output build/bench --table trainer/plan/accelerators.csv $(if $(FULL),--full) $(if $(KEPT),--kept) --only "$(CASES)"
