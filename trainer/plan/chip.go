@@ -50,8 +50,8 @@ var gpuMemory = map[string]int64{
 	"a100": 40, "v100": 16, "p100": 16, "p4": 8, "t4": 16,
 }
 
-// gpuShare is how much of a GPU's memory XLA takes for programs; the rest is for cuDNN, NCCL and the driver.
-// (xla/pjrt/gpu/se_gpu_pjrt_client.h, GpuAllocatorConfig::memory_fraction)
+// gpuShare is how much of a GPU's memory XLA takes for programs, where nobody says otherwise; the rest is for cuDNN, NCCL and the
+// driver (GpuAllocatorConfig::memory_fraction in github.com/openxla/xla, xla/pjrt/plugin/xla_gpu/xla_gpu_allocator_config.h).
 const gpuShare = 0.75
 
 var sized = regexp.MustCompile(`(\d+)gb`)
