@@ -101,13 +101,13 @@ cluster-down: ## Stop the local cluster and remove every trace of it.
 	@$(K8S_BIN)/cluster down --kubeconfig build/k8s/kubeconfig
 
 .PHONY: images
-images: deps ## Build the container images into build/images, without Docker.
+images: deps $(if $(ACCELERATORS),images-accelerators) ## Build the container images into build/images, without Docker; with ACCELERATORS="cuda tpu" those of images-accelerators, too.
 	@go -C hack/images run . build --output $(IMAGES) --tag $(TAG) pause manager simclr-trainer
 
 .PHONY: images-accelerators
-images-accelerators: deps ## Build the trainer's images for GPUs and TPUs into build/images-accelerators: ACCELERATORS="cuda tpu" (gigabytes of PyPI's wheels).
+images-accelerators: deps ## Build the trainer's images for GPUs and TPUs into build/images-accelerators, and start them: ACCELERATORS="cuda tpu" (7 GB of disk, from PyPI's wheels); TWICE=1: compare digests.
 	@hack/deps.sh python3-pip
-	@go -C hack/images run . build --output $(CURDIR)/build/images-accelerators --tag $(TAG) $(addprefix simclr-trainer-,$(or $(ACCELERATORS),cuda tpu))
+	@go -C hack/images run . build --start $(if $(TWICE),--twice) --output $(CURDIR)/build/images-accelerators --tag $(TAG) $(addprefix simclr-trainer-,$(or $(ACCELERATORS),cuda tpu))
 
 .PHONY: push
 push: deps ## Build the container images and push them to REGISTRY; with ACCELERATORS="cuda tpu" the trainer's for GPUs and TPUs, too.
@@ -151,6 +151,7 @@ test: test-unit test-e2e ## Run all tests but the slow ones: test-unit, then tes
 .PHONY: test-unit
 test-unit: deps envtest-binaries prometheus pjrt ## Run the unit and API-server tests (root: some mount a tmpfs).
 	go test -timeout 20m ./...
+	go -C hack/images test ./...
 
 .PHONY: test-e2e
 test-e2e: build prometheus image-xla-cpu ## Run the tests on a real node (root on Debian 12; removes the cluster where it was not up before).

@@ -46,7 +46,7 @@ func check(helm string) error {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(restricted(withAll), refuses(helm)); err != nil {
+	if err := errors.Join(restricted(withAll), images(withAll, byDefault), refuses(helm)); err != nil {
 		return err
 	}
 	maps.DeleteFunc(byDefault, func(_ string, object any) bool { return isTest(object) })

@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
 // isTest says whether an object is of `helm test` alone.
@@ -31,6 +34,37 @@ func restricted(objects map[string]any) error {
 		}
 	}
 	return errors.Join(all...)
+}
+
+// images finds that the manager has the image of each accelerator from its value, and where that is empty none.
+func images(withAll, byDefault map[string]any) error {
+	var all []error
+	for flag, image := range map[string]string{ // allValues
+		"--trainer-image=":      "registry.example/trainer:1",
+		"--trainer-image-cuda=": "registry.example/trainer-cuda:1",
+		"--trainer-image-tpu=":  "registry.example/trainer-tpu:1",
+	} {
+		if args := managerArgs(withAll); !slices.Contains(args, flag+image) {
+			all = append(all, fmt.Errorf("with the image %s, the manager has not %s%s: %q", image, flag, image, args))
+		}
+	}
+	if args := managerArgs(byDefault); slices.ContainsFunc(args, func(arg string) bool {
+		return strings.HasPrefix(arg, "--trainer-image-") && !strings.HasPrefix(arg, "--trainer-image-pull")
+	}) {
+		all = append(all, fmt.Errorf("without images of accelerators, the manager has some: %q", args))
+	}
+	return errors.Join(all...)
+}
+
+// managerArgs are the arguments of the Deployment's container.
+func managerArgs(objects map[string]any) []string {
+	deployment, _ := objects[fmt.Sprintf("Deployment %s/%s", namespace, release)].(map[string]any)
+	containers, _, err := unstructured.NestedSlice(deployment, "spec", "template", "spec", "containers")
+	if err != nil || len(containers) != 1 {
+		return nil
+	}
+	args, _, _ := unstructured.NestedStringSlice(containers[0].(map[string]any), "args")
+	return args
 }
 
 // refuses finds that a wrong value is refused by its name.

@@ -51,7 +51,10 @@ var recipes = map[string]recipe{
 		}, quiet...),
 	},
 	"simclr-trainer-tpu": {
-		title: "simclr-operator's trainer on TPUs", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true, wheels: tpu, env: quiet,
+		title: "simclr-operator's trainer on TPUs", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true, wheels: tpu,
+		// On GKE, pods have libtpu's TPU_* variables; else it asks a virtual machine's metadata server for each, half a minute long
+		// where there is none, before it says that there is no TPU.
+		env: append([]string{"TPU_SKIP_MDS_QUERY=1"}, quiet...),
 	},
 	"simclr-trainer-xla-cpu": {
 		title: "simclr-operator's trainer on XLA's backend for CPUs, for tests", pkg: "./cmd/trainer", program: "simclr-trainer", cgo: true, base: true,
@@ -77,19 +80,24 @@ func assemble(ctx context.Context, repository, name string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	img, err := mutate.AppendLayers(empty.Image, layers...)
+	img, err := mutate.Append(empty.Image, layers...)
 	if err != nil {
 		return nil, err
 	}
 	return mutate.ConfigFile(img, r.config(img))
 }
 
+// named is a layer whose contents the image's history names.
+func named(l v1.Layer, what string) mutate.Addendum {
+	return mutate.Addendum{Layer: l, History: v1.History{CreatedBy: what}}
+}
+
 // layers of the image, what changes least first, so that images share what they can.
-func (r recipe) layers(ctx context.Context, repository, program string) ([]v1.Layer, error) {
-	var layers []v1.Layer
-	add := func(files files) error {
+func (r recipe) layers(ctx context.Context, repository, program string) ([]mutate.Addendum, error) {
+	var layers []mutate.Addendum
+	add := func(what string, files files) error {
 		l, err := files.layer()
-		layers = append(layers, l)
+		layers = append(layers, named(l, what))
 		return err
 	}
 	if r.base {
@@ -97,7 +105,7 @@ func (r recipe) layers(ctx context.Context, repository, program string) ([]v1.La
 		if err != nil {
 			return nil, err
 		}
-		if err := add(base); err != nil {
+		if err := add("users, certificates, /tmp", base); err != nil {
 			return nil, err
 		}
 	}
@@ -106,7 +114,7 @@ func (r recipe) layers(ctx context.Context, repository, program string) ([]v1.La
 		if err != nil {
 			return nil, err
 		}
-		if err := add(libraries); err != nil {
+		if err := add("libraries of Debian's", libraries); err != nil {
 			return nil, err
 		}
 		plugins, err := r.plugins(ctx, repository, libraries)
@@ -115,11 +123,11 @@ func (r recipe) layers(ctx context.Context, repository, program string) ([]v1.La
 		}
 		layers = append(layers, plugins...)
 	}
-	return layers, add(files{r.path(): {from: program, mode: 0o755}})
+	return layers, add(r.program, files{r.path(): {from: program, mode: 0o755}})
 }
 
 // plugins are the layers of the accelerators' plugins, and of the system's libraries that only they need.
-func (r recipe) plugins(ctx context.Context, repository string, libraries files) ([]v1.Layer, error) {
+func (r recipe) plugins(ctx context.Context, repository string, libraries files) ([]mutate.Addendum, error) {
 	if r.plugin == "" {
 		return wheelLayers(ctx, filepath.Join(repository, "build/wheels"), r.wheels, libraries)
 	}
@@ -129,7 +137,7 @@ func (r recipe) plugins(ctx context.Context, repository string, libraries files)
 	if err != nil {
 		return nil, fmt.Errorf("make pjrt: %w", err)
 	}
-	return withLibraries([]v1.Layer{l}, own, libraries)
+	return withLibraries([]mutate.Addendum{named(l, filepath.Base(r.plugin))}, own, libraries)
 }
 
 // licences of the image in SPDX's words.

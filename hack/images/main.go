@@ -31,6 +31,8 @@ func run() error {
 type options struct {
 	repository string // the root of the project's checkout
 	tag        string
+	twice      bool
+	start      bool
 }
 
 func root() *cobra.Command {
@@ -42,6 +44,8 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 	}
 	cmd.PersistentFlags().StringVar(&o.repository, "repository", "../..", "root of the project's checkout")
+	cmd.PersistentFlags().BoolVar(&o.twice, "twice", false, "assemble each image once more; another digest is an error")
+	cmd.PersistentFlags().BoolVar(&o.start, "start", false, "run simclr-trainer devices in each trainer's image, as a pod would (root)")
 	cmd.PersistentFlags().StringVar(&o.tag, "tag", "dev", "tag of the images")
 	cmd.AddCommand(buildCommand(&o), pushCommand(&o))
 	return cmd
@@ -86,7 +90,7 @@ func pushCommand(o *options) *cobra.Command {
 	return cmd
 }
 
-// each builds the named images, hands each to use, and prints its reference, digest and size.
+// each builds the named images, hands each to use, and prints its reference, digest and sizes.
 func each(ctx context.Context, o options, registry string, names []string, use func(name.Tag, v1.Image) error) error {
 	for _, n := range names {
 		ref, err := name.NewTag(registry + "/" + n + ":" + o.tag)
@@ -100,27 +104,40 @@ func each(ctx context.Context, o options, registry string, names []string, use f
 		if err := use(ref, img); err != nil {
 			return fmt.Errorf("%s: %w", n, err)
 		}
-		digest, err := img.Digest()
-		if err != nil {
-			return err
+		if err := report(os.Stdout, ref, img); err != nil {
+			return fmt.Errorf("%s: %w", n, err)
 		}
-		size, err := compressedSize(img)
-		if err != nil {
-			return err
+		if o.start {
+			if err := start(ctx, os.Stdout, img); err != nil {
+				return fmt.Errorf("%s: %w", n, err)
+			}
 		}
-		fmt.Printf("%s@%s %.1f MB\n", ref, digest, float64(size)/1e6)
+		if o.twice {
+			if err := again(ctx, o.repository, n, img); err != nil {
+				return fmt.Errorf("%s: %w", n, err)
+			}
+		}
 	}
 	return nil
 }
 
-func compressedSize(img v1.Image) (int64, error) {
-	m, err := img.Manifest()
+// again assembles an image once more: another digest is an error.
+func again(ctx context.Context, repository, image string, first v1.Image) error {
+	want, err := first.Digest()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	var size int64
-	for _, l := range m.Layers {
-		size += l.Size
+	second, err := assemble(ctx, repository, image)
+	if err != nil {
+		return err
 	}
-	return size, nil
+	got, err := second.Digest()
+	if err != nil {
+		return err
+	}
+	if got != want {
+		return fmt.Errorf("built twice, its digests are %s and %s", want, got)
+	}
+	fmt.Println("  built twice, the same digest")
+	return nil
 }

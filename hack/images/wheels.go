@@ -14,7 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
 
 // pluginsDir is where accelerators' plugins are in an image, laid out as in their wheels, so that RPATHs hold;
@@ -47,9 +47,9 @@ var tpu = []wheel{
 	{"libtpu", "0.0.52", "f76ab1f4d697c346371c50058796f6baa93317b89be8cf8a1012715a2655120d", []string{"libtpu/libtpu.so"}},
 }
 
-// wheelLayers are a layer a wheel, and one of the system's libraries that they need and system lacks. A library that is nowhere
-// is an error.
-func wheelLayers(ctx context.Context, cache string, wheels []wheel, system files) ([]v1.Layer, error) {
+// wheelLayers are a layer a wheel, the plugin's the first, and one of the system's libraries that they need and system lacks. A
+// library that is nowhere, or that the dynamic linker would not find, is an error.
+func wheelLayers(ctx context.Context, cache string, wheels []wheel, system files) ([]mutate.Addendum, error) {
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		return nil, err
 	}
@@ -58,8 +58,11 @@ func wheelLayers(ctx context.Context, cache string, wheels []wheel, system files
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	var layers []v1.Layer
+	var layers []mutate.Addendum
 	own := files{}
+	if len(wheels) == 0 {
+		return nil, nil
+	}
 	for _, w := range wheels {
 		archive, err := w.download(ctx, cache)
 		if err != nil {
@@ -74,19 +77,22 @@ func wheelLayers(ctx context.Context, cache string, wheels []wheel, system files
 		if err != nil {
 			return nil, err
 		}
-		layers = append(layers, l)
+		layers = append(layers, named(l, w.project+" "+w.version))
+	}
+	if err := findable(own, path.Join(pluginsDir, wheels[0].files[0])); err != nil {
+		return nil, err
 	}
 	return withLibraries(layers, own, system)
 }
 
 // withLibraries adds a layer of the system's libraries that files need and the image does not have.
-func withLibraries(layers []v1.Layer, own, system files) ([]v1.Layer, error) {
+func withLibraries(layers []mutate.Addendum, own, system files) ([]mutate.Addendum, error) {
 	missing, err := missingLibraries(own, system)
 	if err != nil || len(missing) == 0 {
 		return layers, err
 	}
 	l, err := missing.layer()
-	return append(layers, l), err
+	return append(layers, named(l, "libraries of Debian's that the plugin needs")), err
 }
 
 // download is the wheel's file in cache, by pip, which checks its sum.

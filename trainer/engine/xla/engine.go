@@ -63,7 +63,7 @@ func New(o Options) (*Engine, error) {
 	}
 	client, err := plugin.NewClient(o.Client)
 	if err != nil {
-		return nil, &DeviceError{Plugin: path, Err: firstLine(err)}
+		return nil, &DeviceError{Plugin: path, Err: fmt.Errorf("none can be used: the node needs one, with a driver that is new enough, and the pod has to ask for it (%w)", firstLine(err))}
 	}
 	major, minor := plugin.Version()
 	if o.Log == nil {

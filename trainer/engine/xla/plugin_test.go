@@ -96,6 +96,14 @@ func TestHeaderIsTheLibrarys(t *testing.T) {
 	}
 }
 
+// A plugin that can drive none of what is here is no device, and says what is to be done; no user's mistake.
+func TestNoDevice(t *testing.T) {
+	_, err := New(Options{Plugin: xlatest.QuickPlugin(t), Client: map[string]any{"cpu_device_count": "none"}})
+	if out, ok := errors.AsType[*DeviceError](err); !ok || !strings.Contains(out.Error(), "none can be used: the node needs one, with a driver that is new enough") {
+		t.Errorf("error %v", err)
+	}
+}
+
 // What compilers say a program needs is read from their words; what has none is not known.
 func TestNeededMemory(t *testing.T) {
 	for said, want := range map[string][2]int64{
