@@ -17,6 +17,17 @@ const (
 	TPU       AcceleratorType = "TPU"
 )
 
+// AugmentationsPlace is what makes views.
+//
+// +kubebuilder:validation:Enum=Host;Accelerator
+type AugmentationsPlace string
+
+// The places.
+const (
+	AugmentationsHost        AugmentationsPlace = "Host"
+	AugmentationsAccelerator AugmentationsPlace = "Accelerator"
+)
+
 // AcceleratorSpec is the device that trains and how nodes offer it.
 //
 // +kubebuilder:validation:XValidation:rule="self.type == 'NvidiaGPU' || !has(self.product)",message="accelerator.product: is only for type NvidiaGPU; remove it"
@@ -26,6 +37,7 @@ const (
 // +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'TPU' || has(self.topology)",message="accelerator.topology: is needed for type TPU; set one such as 2x2 or 2x2x1"
 // +kubebuilder:validation:XValidation:rule="self.type != 'CPU' || !has(self.devicesPerWorker)",message="accelerator.devicesPerWorker: is not for type CPU; remove it"
 // +kubebuilder:validation:XValidation:rule="self.type != 'CPU' || !has(self.resourceName)",message="accelerator.resourceName: is not for type CPU; remove it"
+// +kubebuilder:validation:XValidation:rule="self.type != 'CPU' || !has(self.augmentations) || self.augmentations == 'Host'",message="accelerator.augmentations: Accelerator is not for type CPU; set it to Host, or remove it"
 // +kubebuilder:validation:XValidation:rule="self.type != 'CPU' || !has(self.tolerations)",message="accelerator.tolerations: is not for type CPU; use template.tolerations"
 // +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'TPU' || !has(self.generation) || !has(self.topology) || (self.generation in ['v4', 'v5p'] ? (self.topology in ['2x2x1', '2x2x2', '2x2x4', '2x4x4'] || self.topology.matches('^(4|8|12|16)x(4|8|12|16)x(4|8|12|16)$')) : self.topology in {'v3': ['2x2', '4x4', '4x8', '8x8', '8x16', '16x16', '16x32', '32x32'], 'v5e': ['1x1', '2x2', '2x4', '4x4', '4x8', '8x8', '8x16', '16x16'], 'v6e': ['1x1', '2x2', '2x4', '4x4', '4x8', '8x8', '8x16', '16x16']}[self.generation])",message="accelerator.topology: the generation has no such slice; set one of v3: 2x2, 4x4, 4x8 … 32x32; v5e, v6e: 1x1, 2x2, 2x4, 4x4 … 16x16; v4, v5p: 2x2x1, 2x2x2, 2x2x4, 2x4x4, or three sides of 4, 8, 12 or 16"
 // +kubebuilder:validation:XValidation:rule="!has(self.type) || self.type != 'TPU' || !has(self.topology) || !self.topology.matches('^(4|8|12|16)x(4|8|12|16)x(4|8|12|16)$') || int(self.topology.split('x')[0]) * int(self.topology.split('x')[1]) * int(self.topology.split('x')[2]) <= 1024",message="accelerator.topology: a run has at most 256 workers, of 4 chips each; set one of at most 1024 chips"
@@ -42,6 +54,13 @@ type AcceleratorSpec struct {
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=64
 	DevicesPerWorker *int32 `json:"devicesPerWorker,omitempty"`
+
+	// augmentations says what makes the views of pretraining: Host, the CPU cores beside the accelerator, or Accelerator,
+	// from the pixels that the host decodes and what it draws at random; both make the same views (docs/augmentations.md).
+	// Default: Host for CPU, which has no other; Accelerator for NvidiaGPU, which may have few CPU cores beside it; Host for TPU,
+	// whose hosts have some twenty a chip.
+	// +optional
+	Augmentations AugmentationsPlace `json:"augmentations,omitempty"`
 
 	// product of an NVIDIA GPU as the node label nvidia.com/gpu.product has it (GPU feature
 	// discovery), such as NVIDIA-H200, or as cloud.google.com/gke-accelerator has it (nvidia-…).

@@ -41,14 +41,22 @@ func Resolve(run *SimCLRRun) (*SimCLRRun, error) {
 			return nil, err
 		}
 	}
-	if s.Accelerator.Type == NvidiaGPU {
-		fillPointer(&s.Accelerator.DevicesPerWorker, 1)
-	}
+	s.Accelerator.resolve()
 	if s.Accelerator.Type != TPU {
 		fillPointer(&s.Workers, 1)
 	}
 	s.Output.resolve()
 	return r, nil
+}
+
+// resolve fills what a GPU's pod has: one, beside which there may be few CPU cores to make views.
+func (a *AcceleratorSpec) resolve() {
+	if a.Type != NvidiaGPU {
+		fill(&a.Augmentations, AugmentationsHost)
+		return
+	}
+	fill(&a.Augmentations, AugmentationsAccelerator)
+	fillPointer(&a.DevicesPerWorker, 1)
 }
 
 // ownSize is the image size that the dataset has, else the one that CIFAR has.

@@ -217,11 +217,13 @@ func TestResolvePlatform(t *testing.T) {
 		wantDevices *int32
 		wantWorkers *int32
 		wantClaim   string
+		wantViews   AugmentationsPlace
 	}{
-		"CPU":            {SimCLRRunSpec{}, nil, new(int32(1)), "10Gi Retain"},
-		"GPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: NvidiaGPU}}, new(int32(1)), new(int32(1)), "10Gi Retain"},
-		"TPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: TPU, Generation: "v5p", Topology: "2x2x2"}}, nil, nil, "10Gi Retain"},
-		"existing claim": {SimCLRRunSpec{Workers: new(int32(2)), Output: OutputSpec{ExistingClaim: "mine"}}, nil, new(int32(2)), ""},
+		"CPU":            {SimCLRRunSpec{}, nil, new(int32(1)), "10Gi Retain", AugmentationsHost},
+		"GPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: NvidiaGPU}}, new(int32(1)), new(int32(1)), "10Gi Retain", AugmentationsAccelerator},
+		"GPU, by choice": {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: NvidiaGPU, Augmentations: AugmentationsHost}}, new(int32(1)), new(int32(1)), "10Gi Retain", AugmentationsHost},
+		"TPU":            {SimCLRRunSpec{Accelerator: AcceleratorSpec{Type: TPU, Generation: "v5p", Topology: "2x2x2"}}, nil, nil, "10Gi Retain", AugmentationsHost},
+		"existing claim": {SimCLRRunSpec{Workers: new(int32(2)), Output: OutputSpec{ExistingClaim: "mine"}}, nil, new(int32(2)), "", AugmentationsHost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Resolve(&SimCLRRun{Spec: tc.spec})
@@ -237,6 +239,9 @@ func TestResolvePlatform(t *testing.T) {
 			}
 			if d := cmp.Diff(tc.wantWorkers, got.Spec.Workers); d != "" {
 				t.Error(d)
+			}
+			if got := got.Spec.Accelerator.Augmentations; got != tc.wantViews {
+				t.Errorf("views are made by %s, want %s", got, tc.wantViews)
 			}
 			if claim != tc.wantClaim {
 				t.Errorf("claim %q, want %q", claim, tc.wantClaim)

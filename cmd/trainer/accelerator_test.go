@@ -51,14 +51,15 @@ func TestAcceleratorsThatCannotServe(t *testing.T) {
 		code         int
 		want         string
 	}{
-		"no such file":     {"/no/plugin.so", "", contract.ExitUserError, "PJRT plugin /no/plugin.so: no such file"},
-		"no plugin":        {program, "", contract.ExitUserError, "it is no PJRT plugin"},
-		"another version":  {otherVersion(t), "", contract.ExitUserError, "it speaks version 1.0 of PJRT's C interface, this program 0.90 or newer"},
-		"another topology": {os.Getenv(contract.EnvPlugin), "  accelerator: {type: TPU, generation: v6e, topology: 1x1, devicesPerWorker: 1}\n", contract.ExitDevice, "accelerator.topology 1x1 has 1 devices on a host, and 4 are there"},
-		"an odd batch":     {os.Getenv(contract.EnvPlugin), "  accelerator: {type: NvidiaGPU, devicesPerWorker: 3}\n", contract.ExitUserError, "must be a multiple of workers × accelerator.devicesPerWorker"},
-		"too few devices":  {os.Getenv(contract.EnvPlugin), "  accelerator: {type: NvidiaGPU, devicesPerWorker: 8}\n", contract.ExitDevice, "4 devices are there, 8 are wanted"},
-		"a chip's cores":   {os.Getenv(contract.EnvPlugin), "  accelerator: {type: TPU, generation: v3, topology: 2x2, devicesPerWorker: 4}\n", contract.ExitDevice, "4 devices are there, 8 are wanted"},
-		"none in an image": {"", "", contract.ExitUserError, "no engine for NvidiaGPU in this image"},
+		"no such file":      {"/no/plugin.so", "", contract.ExitUserError, "PJRT plugin /no/plugin.so: no such file"},
+		"no plugin":         {program, "", contract.ExitUserError, "it is no PJRT plugin"},
+		"another version":   {otherVersion(t), "", contract.ExitUserError, "it speaks version 1.0 of PJRT's C interface, this program 0.90 or newer"},
+		"another topology":  {os.Getenv(contract.EnvPlugin), "  accelerator: {type: TPU, generation: v6e, topology: 1x1, devicesPerWorker: 1}\n", contract.ExitDevice, "accelerator.topology 1x1 has 1 devices on a host, and 4 are there"},
+		"an odd batch":      {os.Getenv(contract.EnvPlugin), "  accelerator: {type: NvidiaGPU, devicesPerWorker: 3}\n", contract.ExitUserError, "must be a multiple of workers × accelerator.devicesPerWorker"},
+		"too few devices":   {os.Getenv(contract.EnvPlugin), "  accelerator: {type: NvidiaGPU, devicesPerWorker: 8}\n", contract.ExitDevice, "4 devices are there, 8 are wanted"},
+		"a chip's cores":    {os.Getenv(contract.EnvPlugin), "  accelerator: {type: TPU, generation: v3, topology: 2x2, devicesPerWorker: 4}\n", contract.ExitDevice, "4 devices are there, 8 are wanted"},
+		"views without one": {os.Getenv(contract.EnvPlugin), "  accelerator: {augmentations: Accelerator}\n", contract.ExitUserError, "accelerator.augmentations: Accelerator is not for type CPU; set it to Host, or remove it"},
+		"none in an image":  {"", "", contract.ExitUserError, "no engine for NvidiaGPU in this image"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv(contract.EnvPlugin, tc.plugin)

@@ -12,8 +12,7 @@ import (
 // ahead copies a step's views to an accelerator while the step before is computed there.
 type ahead struct {
 	*batches
-	size  int // of an image, in pixels
-	place func(engine.Tensor) (engine.Tensor, error)
+	place func(*dataset.Batch) (engine.Tensor, error)
 	next  chan placed // nil before the first step
 }
 
@@ -43,7 +42,7 @@ func (a *ahead) views(ctx context.Context, at loop.Position) (engine.Tensor, err
 func (a *ahead) prepare(ctx context.Context, at loop.Position) {
 	var p placed
 	if p.batch, p.err = a.fetch(ctx, at); p.err == nil {
-		p.views, p.err = a.place(pixels(p.batch, a.size))
+		p.views, p.err = a.place(p.batch)
 		p.batch.Release()
 	}
 	a.next <- p

@@ -27,8 +27,11 @@ func (d *data) views(s plan.Stage, rank int, begun func()) (*microBatches, error
 	if !l.Again {
 		l.Prefetch = 2 * l.Parts
 	}
+	if l.Edge, err = d.prepared(c); err != nil {
+		return nil, err
+	}
 	b, err := d.batches(l, c)
-	return &microBatches{batches: b, size: c.Size, twice: l.Again, begun: begun}, err
+	return &microBatches{batches: b, config: c, twice: l.Again, begun: begun}, err
 }
 
 // crops gives labelled images, cropped and flipped at random.
@@ -48,7 +51,13 @@ func (d *data) size() int { return int(*d.spec.Dataset.ImageSize) }
 
 func (d *data) batches(l dataset.LoaderConfig, c augment.Config) (b *batches, err error) {
 	l.Size, l.Seed, l.Workers = c.Size, d.seed, d.workers
-	if l.NewTransform, err = augment.Factory(c, d.seed); err != nil {
+	if l.Edge > 0 {
+		l.Parameters = augment.Parameters
+		l.NewTransform, err = augment.PreparerFactory(c, d.seed, l.Edge)
+	} else {
+		l.NewTransform, err = augment.Factory(c, d.seed)
+	}
+	if err != nil {
 		return nil, err
 	}
 	b = &batches{waited: d.waited}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/simclr-operator/simclr-operator/trainer/augment"
 	"github.com/simclr-operator/simclr-operator/trainer/dataset"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
 )
 
@@ -13,11 +15,12 @@ import (
 // are kept until the step's end, or, where that is much memory, made twice.
 type microBatches struct {
 	*batches
-	size  int // of an image, in pixels
-	twice bool
-	begun func() // called as each part begins
-	held  []*dataset.Batch
-	ahead *ahead // nil: views are read from the host's memory
+	config augment.Config
+	twice  bool
+	begun  func() // called as each part begins
+	held   []*dataset.Batch
+	ahead  *ahead     // nil: views are read from the host's memory
+	made   *xla.Views // nil: by the host
 }
 
 // views are a pretrain.Views of the batch at a position.
@@ -28,7 +31,7 @@ func (m *microBatches) views(at loop.Position) func(context.Context, int) (engin
 			return m.ahead.views(ctx, at)
 		}
 		if !m.twice && part < len(m.held) {
-			return pixels(m.held[part], m.size), nil
+			return m.tensor(m.held[part])
 		}
 		if m.twice {
 			m.release()
@@ -38,7 +41,10 @@ func (m *microBatches) views(at loop.Position) func(context.Context, int) (engin
 			return engine.Tensor{}, err
 		}
 		m.held = append(m.held, b)
-		return pixels(b, m.size), follows(b, at, part)
+		if err := follows(b, at, part); err != nil {
+			return engine.Tensor{}, err
+		}
+		return m.tensor(b)
 	}
 }
 
@@ -54,6 +60,9 @@ func (m *microBatches) close() {
 	m.batches.close()
 	if m.ahead != nil {
 		m.ahead.close()
+	}
+	if m.made != nil {
+		_ = m.made.Close() // the devices are given back next
 	}
 }
 

@@ -45,8 +45,11 @@ func (r *runner) train(ctx context.Context) (w trained, loss float64, err error)
 		return w, 0, err
 	}
 	defer views.close()
+	if err := views.makeViews(r.engine); err != nil {
+		return w, 0, r.fitting(err)
+	}
 	if place := s.Placer(); place != nil {
-		views.ahead = &ahead{batches: views.batches, size: views.size, place: place}
+		views.ahead = &ahead{batches: views.batches, place: views.placed(place)}
 	}
 	loss, err = r.loop().Run(ctx, loop.Task{
 		Snapshot: s.Snapshot, Restore: s.Restore, Health: r.health(s),

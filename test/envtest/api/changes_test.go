@@ -31,6 +31,7 @@ var changes = map[string]struct{ change, want string }{
 	"output":           {in(`output: {existingClaim: other}`), "output" + fixed},
 	"restartPolicy":    {in(`restartPolicy: {maxRestarts: 9}`), "restartPolicy" + fixed},
 	"accelerator":      {acc(`type: NvidiaGPU`), "accelerator" + onlySuspended},
+	"place of views":   {acc(`augmentations: Host`), "accelerator" + onlySuspended},
 	"workers":          {in(`workers: 2`), "workers" + onlySuspended},
 	"template":         {in(`template: {image: other}`), "template" + onlySuspended},
 	"managedBy":        {in(`managedBy: example.com/other`), "managedBy" + fixed},

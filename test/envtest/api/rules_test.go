@@ -200,6 +200,7 @@ var platformRules = map[string]rule{
 	"no generation":   {in(tpu + "}"), acc(`type: TPU, topology: 2x2`), "accelerator.generation: is needed for type TPU; set v3, v4, v5e, v5p or v6e"},
 	"no topology":     {in(tpu + "}"), acc(`type: TPU, generation: v4`), "accelerator.topology: is needed for type TPU; set one such as 2x2 or 2x2x1"},
 	"devices of CPU":  {acc(`type: NvidiaGPU, devicesPerWorker: 8`), acc(`devicesPerWorker: 1`), "accelerator.devicesPerWorker: is not for type CPU; remove it"},
+	"views of CPU":    {acc(`type: NvidiaGPU, augmentations: Accelerator`), acc(`augmentations: Accelerator`), "accelerator.augmentations: Accelerator is not for type CPU; set it to Host, or remove it"},
 	"resource of CPU": {acc(`type: NvidiaGPU, resourceName: amd.com/gpu`), acc(`resourceName: amd.com/gpu`), "accelerator.resourceName: is not for type CPU; remove it"},
 	"tolerations of CPU": {acc(`type: NvidiaGPU, tolerations: [{operator: Exists}]`), acc(`tolerations: [{operator: Exists}]`),
 		"accelerator.tolerations: is not for type CPU; use template.tolerations"},
