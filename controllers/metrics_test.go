@@ -339,12 +339,15 @@ func TestCountWrites(t *testing.T) {
 	ask(http.MethodPost, "/apis/batch/v1/namespaces/ns/jobs")
 	ask(http.MethodPut, "/apis/training.simclr.dev/v1alpha1/namespaces/ns/simclrruns/run/status")
 	ask(http.MethodPost, "/api/v1/namespaces/ns/persistentvolumeclaims")
+	ask(http.MethodPost, "/apis/authentication.k8s.io/v1/tokenreviews")
+	ask(http.MethodPost, "/version")
 	server.Close()
 	ask(http.MethodDelete, "/apis/batch/v1/namespaces/ns/jobs/run-pretrain-1")
 	want := map[string]float64{
 		"api_writes_total{code=200,resource=jobs,verb=create}":                   2,
 		"api_writes_total{code=409,resource=simclrruns/status,verb=update}":      1,
 		"api_writes_total{code=200,resource=persistentvolumeclaims,verb=create}": 1,
+		"api_writes_total{code=200,resource=tokenreviews,verb=create}":           1,
 		"api_writes_total{code=0,resource=jobs,verb=delete}":                     1,
 	}
 	if d := cmp.Diff(want, series(t, writes)); d != "" {
