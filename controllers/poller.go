@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	pollTimeout  = 2 * time.Second // also the time between two polls
+	pollTimeout  = 2 * time.Second // also the least time between two polls of a trainer
 	pollsAtOnce  = 64
 	queuedEvents = 1024
 )
@@ -40,8 +40,8 @@ type Sample struct {
 	Silence  string // why it has not answered for Patience; "" while it does
 }
 
-// Poller asks trainers for their progress. It writes nothing: it wakes the reconciler, at most every
-// Interval a run, which takes the sample.
+// Poller asks trainers for their progress, each once an Interval, and one that does not answer ever less often. It writes nothing: it
+// wakes the reconciler, at most every Interval a run, which takes the sample.
 type Poller struct {
 	Interval time.Duration // between two samples of a run
 	Patience time.Duration // before a silent trainer is called unreachable
@@ -57,10 +57,12 @@ type Poller struct {
 type polled struct {
 	target   Target
 	sample   Sample
-	heard    time.Time // when it last answered, or was first polled
-	woken    time.Time // when the reconciler was last woken
-	due      bool      // the reconciler may take the sample
-	told     []string  // warnings that the reconciler has taken
+	next     time.Time     // when it is polled again
+	pause    time.Duration // before that, of one that does not answer
+	silent   time.Time     // when it was first found not to answer; zero while it does
+	woken    time.Time     // when the reconciler was last woken
+	due      bool          // the reconciler may take the sample
+	told     []string      // warnings that the reconciler has taken
 	inFlight bool
 }
 
@@ -88,7 +90,7 @@ func (p *Poller) Watch(run types.NamespacedName, target Target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if old := p.targets[run]; old == nil || old.target != target {
-		p.targets[run] = &polled{target: target, heard: p.Clock.Now()}
+		p.targets[run] = &polled{target: target}
 	}
 }
 
@@ -131,8 +133,8 @@ func (p *Poller) Start(ctx context.Context) error {
 	}
 }
 
-// round polls every run that has no poll under way, as slots become free: a thousand trainers that answer take a moment, and
-// as many that do not answer are each asked again after half a minute.
+// round polls every run that is due, as slots become free: a thousand trainers that answer take a moment, and as many that do not
+// answer half a minute.
 func (p *Poller) round(ctx context.Context, slots chan struct{}) {
 	for run, entry := range p.due() {
 		select {
@@ -156,9 +158,9 @@ func (p *Poller) round(ctx context.Context, slots chan struct{}) {
 func (p *Poller) due() map[types.NamespacedName]*polled {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	due := map[types.NamespacedName]*polled{}
+	now, due := p.Clock.Now(), map[types.NamespacedName]*polled{}
 	for run, entry := range p.targets {
-		if !entry.inFlight {
+		if !entry.inFlight && !now.Before(entry.next) {
 			entry.inFlight = true
 			due[run] = entry
 		}
@@ -202,7 +204,7 @@ func (p *Poller) ask(ctx context.Context, target Target) (contract.Progress, err
 	return progress, err
 }
 
-// heard keeps an answer, or its absence, and wakes the reconciler where it is time to.
+// heard keeps an answer, or its absence, says when the next is asked for, and wakes the reconciler where it is time to.
 func (p *Poller) heard(run types.NamespacedName, entry *polled, progress contract.Progress, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -211,19 +213,15 @@ func (p *Poller) heard(run types.NamespacedName, entry *polled, progress contrac
 		return
 	}
 	now := p.Clock.Now()
-	var turned bool
-	switch {
-	case err == nil:
-		turned = entry.sample.Silence != "" || !entry.sample.Answered
-		entry.sample = Sample{Progress: progress, Answered: true}
-		entry.heard = now
-	case now.Sub(entry.heard) >= p.Patience:
-		turned = entry.sample.Silence == ""
-		entry.sample.Silence = clean(err.Error(), 256)
-	default:
-		return
+	turned := entry.keep(now, p.Patience, progress, err)
+	if err == nil {
+		entry.pause = p.Interval
+	} else {
+		entry.pause = min(2*entry.pause, p.Interval)
 	}
-	if !turned && now.Sub(entry.woken) < p.Interval {
+	entry.pause = max(entry.pause, pollTimeout)
+	entry.next = now.Add(entry.pause)
+	if !turned && (entry.sample.Silence == "" && err != nil || now.Sub(entry.woken) < p.Interval) {
 		return
 	}
 	select {
@@ -232,5 +230,24 @@ func (p *Poller) heard(run types.NamespacedName, entry *polled, progress contrac
 	}}:
 		entry.woken, entry.due = now, true
 	default: // the queue is full: the next answer wakes
+		entry.next = now.Add(pollTimeout)
 	}
+}
+
+// keep an answer, or after the poller's patience its absence. It says whether an answer or silence is new.
+func (e *polled) keep(now time.Time, patience time.Duration, progress contract.Progress, err error) (turned bool) {
+	if err == nil {
+		turned = e.sample.Silence != "" || !e.sample.Answered
+		e.sample, e.silent = Sample{Progress: progress, Answered: true}, time.Time{}
+		return turned
+	}
+	if e.silent.IsZero() {
+		e.silent, e.pause = now, 0
+	}
+	if now.Sub(e.silent) < patience {
+		return false
+	}
+	turned = e.sample.Silence == ""
+	e.sample.Silence = clean(err.Error(), 256)
+	return turned
 }

@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -94,6 +95,7 @@ func TestPollerWakesAtMostEveryInterval(t *testing.T) {
 		{what: "the first answer", warnings: []string{"a"}, wantWoken: 1, wantTold: 1},
 		{what: "soon after", after: 2 * time.Second, warnings: []string{"a"}},
 		{what: "after the interval", after: 28 * time.Second, warnings: []string{"a", "b"}, wantWoken: 1, wantTold: 1},
+		{what: "no answer", after: 31 * time.Second, err: context.DeadlineExceeded},
 		{what: "a short silence", after: 29 * time.Second, err: context.DeadlineExceeded},
 		{what: "a long silence", after: 2 * time.Second, err: context.DeadlineExceeded, wantWoken: 1, wantSilence: true},
 		{what: "the same silence", after: 2 * time.Second, err: context.DeadlineExceeded},
@@ -107,6 +109,38 @@ func TestPollerWakesAtMostEveryInterval(t *testing.T) {
 	p.Forget(run)
 	if woken, _ := hear(time.Hour, nil); woken != 0 {
 		t.Error("a run that is forgotten still wakes")
+	}
+}
+
+// A trainer that answers is asked once an interval; one that does not at first after two seconds, then ever less often.
+func TestPollerPace(t *testing.T) {
+	refused := errors.New("connection refused")
+	for name, tc := range map[string]struct {
+		answers []error
+		want    []time.Duration // from each answer to the next poll, seconds
+	}{
+		"it answers":              {answers: []error{nil, nil}, want: []time.Duration{30, 30}},
+		"it does not answer":      {answers: []error{refused, refused, refused, refused, refused, refused}, want: []time.Duration{2, 4, 8, 16, 30, 30}},
+		"it starts late":          {answers: []error{refused, refused, nil}, want: []time.Duration{2, 4, 30}},
+		"it is silent for a time": {answers: []error{nil, refused, refused, nil, refused}, want: []time.Duration{30, 2, 4, 30, 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := testingclock.NewFakeClock(time.Unix(0, 0))
+			p := NewPoller(30*time.Second, clock)
+			run := types.NamespacedName{Namespace: "ns", Name: "run"}
+			p.Watch(run, Target{Stage: "pretrain", Attempt: 1})
+			for i, err := range tc.answers {
+				entry := p.due()[run]
+				if entry == nil {
+					t.Fatalf("poll %d is not due", i)
+				}
+				p.heard(run, entry, contract.Progress{}, err)
+				if clock.Step(tc.want[i]*time.Second - time.Millisecond); len(p.due()) > 0 {
+					t.Errorf("poll %d is due within %v s", i+1, tc.want[i])
+				}
+				clock.Step(time.Millisecond)
+			}
+		})
 	}
 }
 
