@@ -49,43 +49,35 @@ type SimCLRRunList struct {
 	Items           []SimCLRRun `json:"items"`
 }
 
-// SimCLRRunSpec is the experiment that is wanted.
+// SimCLRRunSpec is the experiment that is wanted. The API server evaluates the rules at each write of a status too, and looks all fields
+// of an object up for each that a rule names: what holds of most runs comes first in a rule, and a rule of one field is with that.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.knn.mode) || self.knn.mode == 'Disabled' || has(self.evaluation) || (self.dataset.labels != 'None' && (!has(self.dataset.format) || self.dataset.format != 'Images'))",message="knn.mode: needs labels; set evaluation.dataset to a labelled dataset, or set it to Disabled"
-// +kubebuilder:validation:XValidation:rule="!has(self.linearEvaluation.mode) || self.linearEvaluation.mode == 'Disabled' || has(self.evaluation) || (self.dataset.labels != 'None' && (!has(self.dataset.format) || self.dataset.format != 'Images'))",message="linearEvaluation.mode: needs labels; set evaluation.dataset to a labelled dataset, or set it to Disabled"
-// +kubebuilder:validation:XValidation:rule="!has(self.finetuning) || size(self.finetuning) == 0 || has(self.evaluation) || (self.dataset.labels != 'None' && (!has(self.dataset.format) || self.dataset.format != 'Images'))",message="finetuning: needs labels; set evaluation.dataset to a labelled dataset, or remove finetuning"
+// +kubebuilder:validation:XValidation:rule="self.dataset.labels != 'None' && (!has(self.dataset.format) || self.dataset.format != 'Images') || has(self.evaluation) || !has(self.knn.mode) || self.knn.mode == 'Disabled'",message="knn.mode: needs labels; set evaluation.dataset to a labelled dataset, or set it to Disabled"
+// +kubebuilder:validation:XValidation:rule="self.dataset.labels != 'None' && (!has(self.dataset.format) || self.dataset.format != 'Images') || has(self.evaluation) || !has(self.linearEvaluation.mode) || self.linearEvaluation.mode == 'Disabled'",message="linearEvaluation.mode: needs labels; set evaluation.dataset to a labelled dataset, or set it to Disabled"
+// +kubebuilder:validation:XValidation:rule="self.dataset.labels != 'None' && (!has(self.dataset.format) || self.dataset.format != 'Images') || has(self.evaluation) || !has(self.finetuning) || size(self.finetuning) == 0",message="finetuning: needs labels; set evaluation.dataset to a labelled dataset, or remove finetuning"
 // +kubebuilder:validation:XValidation:rule="!has(self.finetuning) || !self.finetuning.exists(f, has(f.labelSubset)) || (has(self.evaluation) ? has(self.evaluation.dataset.format) && self.evaluation.dataset.format in ['ImageFolder', 'WebDataset'] : has(self.dataset.format) && self.dataset.format in ['ImageFolder', 'WebDataset'])",message="finetuning labelSubset: needs images with names, and only those of format ImageFolder or WebDataset have some; set labelFraction instead"
-// +kubebuilder:validation:XValidation:rule="has(self.pretraining.from) || (has(self.dataset.limit) ? self.batchSize <= self.dataset.limit : !has(self.dataset.name) || self.batchSize <= (self.dataset.name == 'cifar-10' ? 50000 : 60000))",message="batchSize: is more than the training images of the dataset; set it to at most that"
+// +kubebuilder:validation:XValidation:rule="!has(self.dataset.limit) && self.batchSize <= 50000 || has(self.pretraining.from) || (has(self.dataset.limit) ? self.batchSize <= self.dataset.limit : !has(self.dataset.name) || self.batchSize <= (self.dataset.name == 'cifar-10' ? 50000 : 60000))",message="batchSize: is more than the training images of the dataset; set it to at most that"
 // +kubebuilder:validation:XValidation:rule="self.projectionHead.type == 'NonLinear' || self.linearEvaluation.features != 'HeadFirstLayer'",message="linearEvaluation.features: HeadFirstLayer needs projectionHead.type NonLinear; set it to Encoder or Projection"
 // +kubebuilder:validation:XValidation:rule="self.projectionHead.type == 'NonLinear' || !has(self.finetuning) || self.finetuning.all(f, f.features != 'HeadFirstLayer')",message="finetuning features: HeadFirstLayer needs projectionHead.type NonLinear; set it to Encoder or Projection"
 // +kubebuilder:validation:XValidation:rule="!has(self.augmentations) || !has(self.augmentations.gaussianBlur) || !has(self.augmentations.gaussianBlur.mode) || self.augmentations.gaussianBlur.mode == 'Disabled' || (has(self.augmentations.gaussianBlur.kernelSize) ? self.augmentations.gaussianBlur.kernelSize >= 3 : !has(self.dataset.imageSize) || self.dataset.imageSize >= 20)",message="augmentations.gaussianBlur.mode: below 20 pixels its kernel, a tenth of the height, is a single pixel; set it to Disabled, kernelSize to 3 or more, or dataset.imageSize to at least 20"
-// +kubebuilder:validation:XValidation:rule="self.accelerator.type == 'TPU' || self.batchSize % ((has(self.workers) ? self.workers : 1) * (has(self.accelerator.devicesPerWorker) ? self.accelerator.devicesPerWorker : 1)) == 0",message="batchSize: must be a multiple of workers × accelerator.devicesPerWorker; each device trains on as many images"
+// +kubebuilder:validation:XValidation:rule="!has(self.workers) && !has(self.accelerator.devicesPerWorker) || self.accelerator.type == 'TPU' || self.batchSize % ((has(self.workers) ? self.workers : 1) * (has(self.accelerator.devicesPerWorker) ? self.accelerator.devicesPerWorker : 1)) == 0",message="batchSize: must be a multiple of workers × accelerator.devicesPerWorker; each device trains on as many images"
 // +kubebuilder:validation:XValidation:rule="self.accelerator.type != 'TPU' || !has(self.workers)",message="workers: follows from accelerator.topology for type TPU; remove it"
 // +kubebuilder:validation:XValidation:rule="!has(self.workers) || self.workers == 1 || !has(self.output.claim) || !has(self.output.claim.accessMode) || self.output.claim.accessMode == 'ReadWriteMany'",message="output.claim.accessMode: several workers need ReadWriteMany, since they may be on several nodes; set it to that, or workers to 1"
 // +kubebuilder:validation:XValidation:rule="self.accelerator.type != 'TPU' || !has(self.accelerator.topology) || !self.accelerator.topology.matches('^[1-9][0-9]{0,2}x[1-9][0-9]{0,2}(x[1-9][0-9]{0,2})?$') || self.batchSize % ((has(self.accelerator.generation) && self.accelerator.generation == 'v3' ? 2 : 1) * int(self.accelerator.topology.split('x')[0]) * int(self.accelerator.topology.split('x')[1]) * (size(self.accelerator.topology.split('x')) == 3 ? int(self.accelerator.topology.split('x')[2]) : 1)) == 0",message="batchSize: must be a multiple of the chips of accelerator.topology, of v3 twice as many: a chip has two cores"
 // +kubebuilder:validation:XValidation:rule="!has(self.pretraining.microBatchSize) || self.batchSize % (self.pretraining.microBatchSize * (has(self.workers) ? self.workers : 1)) == 0",message="pretraining.microBatchSize: must divide batchSize / workers, a worker's images"
 // +kubebuilder:validation:XValidation:rule="!has(self.pretraining.microBatchSize) || self.accelerator.type == 'TPU' || self.pretraining.microBatchSize * (has(self.workers) ? self.workers : 1) == self.batchSize || !has(self.pretraining.batchNormStatistics) || self.pretraining.batchNormStatistics == 'MicroBatch'",message="pretraining.batchNormStatistics: Global and Worker need a worker's images at once; set it to MicroBatch, or remove microBatchSize"
 // +kubebuilder:validation:XValidation:rule="self.accelerator.type == 'CPU' || !has(self.workers) || self.workers == 1 || has(self.pretraining.microBatchSize) || has(self.pretraining.batchNormStatistics) && self.pretraining.batchNormStatistics != 'Global'",message="pretraining.batchNormStatistics: Global, the default, is over workers of accelerator.type CPU only; set it to Worker, or workers to 1 and accelerator.devicesPerWorker higher"
-// +kubebuilder:validation:XValidation:rule="self.dataset == oldSelf.dataset",message="dataset: may not change; make a new run"
-// +kubebuilder:validation:XValidation:rule="self.encoder == oldSelf.encoder",message="encoder: may not change; make a new run"
-// +kubebuilder:validation:XValidation:rule="self.projectionHead == oldSelf.projectionHead",message="projectionHead: may not change; make a new run"
-// +kubebuilder:validation:XValidation:rule="self.batchSize == oldSelf.batchSize",message="batchSize: may not change; make a new run"
-// +kubebuilder:validation:XValidation:rule="self.pretraining == oldSelf.pretraining",message="pretraining: may not change; make a new run"
-// +kubebuilder:validation:XValidation:rule="self.knn == oldSelf.knn",message="knn: may not change; make a new run"
-// +kubebuilder:validation:XValidation:rule="self.linearEvaluation == oldSelf.linearEvaluation",message="linearEvaluation: may not change; make a new run"
-// +kubebuilder:validation:XValidation:rule="self.checkpoint == oldSelf.checkpoint",message="checkpoint: may not change; make a new run"
-// +kubebuilder:validation:XValidation:rule="self.output == oldSelf.output",message="output: may not change; make a new run"
 // +kubebuilder:validation:XValidation:rule="has(self.managedBy) == has(oldSelf.managedBy) && (!has(self.managedBy) || self.managedBy == oldSelf.managedBy)",message="managedBy: may not change; make a new run"
-// +kubebuilder:validation:XValidation:rule="self.restartPolicy == oldSelf.restartPolicy",message="restartPolicy: may not change; make a new run"
 // +kubebuilder:validation:XValidation:rule="has(self.evaluation) == has(oldSelf.evaluation) && (!has(self.evaluation) || self.evaluation == oldSelf.evaluation)",message="evaluation: may not change; make a new run"
 // +kubebuilder:validation:XValidation:rule="has(self.augmentations) == has(oldSelf.augmentations) && (!has(self.augmentations) || self.augmentations == oldSelf.augmentations)",message="augmentations: may not change; make a new run"
 // +kubebuilder:validation:XValidation:rule="has(self.finetuning) == has(oldSelf.finetuning) && (!has(self.finetuning) || self.finetuning == oldSelf.finetuning)",message="finetuning: may not change; make a new run"
-// +kubebuilder:validation:XValidation:rule="(has(oldSelf.suspend) && oldSelf.suspend) || self.accelerator == oldSelf.accelerator",message="accelerator: may change only while the run is suspended; set suspend to true first"
+// +kubebuilder:validation:XValidation:rule="self.accelerator == oldSelf.accelerator || has(oldSelf.suspend) && oldSelf.suspend",message="accelerator: may change only while the run is suspended; set suspend to true first"
 // +kubebuilder:validation:XValidation:rule="(has(oldSelf.suspend) && oldSelf.suspend) || (has(self.workers) == has(oldSelf.workers) && (!has(self.workers) || self.workers == oldSelf.workers))",message="workers: may change only while the run is suspended; set suspend to true first"
-// +kubebuilder:validation:XValidation:rule="(has(oldSelf.suspend) && oldSelf.suspend) || self.template == oldSelf.template",message="template: may change only while the run is suspended; set suspend to true first"
+// +kubebuilder:validation:XValidation:rule="self.template == oldSelf.template || has(oldSelf.suspend) && oldSelf.suspend",message="template: may change only while the run is suspended; set suspend to true first"
 type SimCLRRunSpec struct {
 	// dataset is the data to pretrain on. Its labels, where it has any, serve the later stages.
 	// +required
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="dataset: may not change; make a new run"
 	Dataset DatasetSpec `json:"dataset,omitzero"`
 
 	// evaluation is the labelled data of the later stages. Default: the dataset itself.
@@ -100,12 +92,14 @@ type SimCLRRunSpec struct {
 	// encoder is the ResNet f(·) that is pretrained. Default: a ResNet-18 of width 1.
 	// +optional
 	// +kubebuilder:default={}
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="encoder: may not change; make a new run"
 	Encoder EncoderSpec `json:"encoder,omitzero"`
 
 	// projectionHead is g(·), which maps the encoder's h to z, where NT-Xent is applied
 	// (paper section 2.1). Default: the paper's, of 128 channels.
 	// +optional
 	// +kubebuilder:default={}
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="projectionHead: may not change; make a new run"
 	ProjectionHead ProjectionHeadSpec `json:"projectionHead,omitzero"`
 
 	// batchSize is the global number of images N of a pretraining step, over all workers and
@@ -113,23 +107,27 @@ type SimCLRRunSpec struct {
 	// +required
 	// +kubebuilder:validation:Minimum=2
 	// +kubebuilder:validation:Maximum=65536
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="batchSize: may not change; make a new run"
 	BatchSize int32 `json:"batchSize,omitempty"`
 
 	// pretraining is the contrastive stage. Default: 100 epochs as the paper trains the image size.
 	// +optional
 	// +kubebuilder:default={}
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="pretraining: may not change; make a new run"
 	Pretraining PretrainingSpec `json:"pretraining,omitzero"`
 
 	// knn classifies the test images by their nearest training images in the encoder's features,
 	// at the end of the pretrain stage and every few epochs before. Default: 200 neighbours, where there are labels.
 	// +optional
 	// +kubebuilder:default={}
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="knn: may not change; make a new run"
 	KNN KNNSpec `json:"knn,omitzero"`
 
 	// linearEvaluation trains a linear classifier on the frozen encoder's features (paper section 2.3).
 	// Default: the paper's for the image size, where there are labels.
 	// +optional
 	// +kubebuilder:default={}
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="linearEvaluation: may not change; make a new run"
 	LinearEvaluation LinearEvaluationSpec `json:"linearEvaluation,omitzero"`
 
 	// finetuning trains the whole network on a fraction of the labels, one stage an entry, in this
@@ -157,11 +155,13 @@ type SimCLRRunSpec struct {
 	// checkpoint says how often a stage's state is saved. Default: every 300 seconds, the newest 2 are kept.
 	// +optional
 	// +kubebuilder:default={}
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="checkpoint: may not change; make a new run"
 	Checkpoint CheckpointSpec `json:"checkpoint,omitzero"`
 
 	// output says where checkpoints, the encoder and the results are kept. Default: a claim of 10Gi.
 	// +optional
 	// +kubebuilder:default={}
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="output: may not change; make a new run"
 	Output OutputSpec `json:"output,omitzero"`
 
 	// suspend stops the run: it saves a checkpoint and frees its node. false lets it go on from there.
@@ -172,6 +172,7 @@ type SimCLRRunSpec struct {
 	// restartPolicy limits how often a failed stage is tried again. Default: 3 restarts.
 	// +optional
 	// +kubebuilder:default={}
+	// +kubebuilder:validation:XValidation:rule="self == oldSelf",message="restartPolicy: may not change; make a new run"
 	RestartPolicy RestartPolicy `json:"restartPolicy,omitzero"`
 
 	// progressDeadlineSeconds is how long a unit of the trainer's work (a step, a block of images, by its own clock) may
