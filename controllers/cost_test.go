@@ -2,6 +2,7 @@ package controllers
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
+	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	wrap "github.com/simclr-operator/simclr-operator/controllers/testing"
 )
@@ -97,6 +99,25 @@ func TestAnAttemptThatRunsAsksNothingPastTheCache(t *testing.T) {
 	reconcileRun(t, r, request, 3)
 	if reads != 0 {
 		t.Errorf("%d reads of an attempt that runs", reads)
+	}
+}
+
+func TestTheNextStageIsMadeWithoutALookAtItsOutputClaim(t *testing.T) {
+	r, api, request := newTestReconciler(t, interceptor.Funcs{})
+	changeRun(t, api, request, func(run *v1alpha1.SimCLRRun) { run.Spec.LinearEvaluation.Mode = v1alpha1.Enabled })
+	reconcileRun(t, r, request, 1)
+	addPod(t, r, api, func(p *wrap.PodWrapper) {
+		p.Exited(0, wrap.Message(contract.TerminationMessage{Stage: v1alpha1.StagePretrain, EncoderSHA256: strings.Repeat("0", 64)}))
+	})
+	r.APIReader = interceptor.NewClient(api.(client.WithWatch), interceptor.Funcs{
+		Get: func(_ context.Context, _ client.WithWatch, key client.ObjectKey, o client.Object, _ ...client.GetOption) error {
+			t.Errorf("%T %s is read past the cache", o, key)
+			return nil
+		},
+	})
+	reconcileRun(t, r, request, 1)
+	if names := jobNames(t, api); len(names) != 2 {
+		t.Errorf("Jobs %v, want the next stage's, too", names)
 	}
 }
 

@@ -22,6 +22,7 @@ func (r *Reconciler) finishStage(ctx context.Context, s *scope, st *v1alpha1.Sta
 			return err
 		}
 	}
+	s.hadOutput = true
 	finish := metav1.NewTime(endOf(a, s.now))
 	st.State, st.FinishTime, st.Results = v1alpha1.StageComplete, &finish, m.Results
 	if st.Progress != nil {

@@ -23,6 +23,7 @@ type scope struct {
 	running  *attempt     // whose pod runs, as far as is known
 	claims   []string     // mounted read-only at /data/CLAIM
 
+	hadOutput   bool // a stage has just ended well on the output claim
 	justStarted bool // the trainer; that is written with the first that it tells
 
 	unready error // why no attempt can be made, where that is known already

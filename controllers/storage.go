@@ -24,20 +24,38 @@ func (r *Reconciler) storage(_ context.Context, s *scope) error {
 
 // claimsFor a new attempt: makes or finds the output claim and finds those that datasets are on. An attempt that runs keeps
 // its claims until its pod is gone, so that nothing is asked of the API server while it does.
-func (r *Reconciler) claimsFor(ctx context.Context, s *scope) (err error) {
-	output := &s.config.Spec.Output
-	if output.ExistingClaim != "" {
-		err = r.needClaim(ctx, s, output.ExistingClaim, reasonOutputClaimNotFound, "output.existingClaim", corev1.ReadWriteMany)
-	} else {
-		err = r.makeClaim(ctx, s, output.Claim)
-	}
-	if err != nil {
+func (r *Reconciler) claimsFor(ctx context.Context, s *scope) error {
+	if err := r.outputClaim(ctx, s); err != nil {
 		return err
 	}
-	return r.datasetClaims(ctx, s)
+	s.claims = nil
+	for _, c := range s.datasetClaims() {
+		if err := r.needClaim(ctx, s, c.name, reasonDatasetClaimNotFound, c.field, corev1.ReadWriteMany, corev1.ReadOnlyMany); err != nil {
+			return err
+		}
+		s.claims = append(s.claims, c.name)
+	}
+	return nil
 }
 
-func (r *Reconciler) datasetClaims(ctx context.Context, s *scope) error {
+// outputClaim is not asked for where a stage has just ended well on it, since the next one waits for nothing else: of one that was
+// deleted at that moment the next pod's wait tells.
+func (r *Reconciler) outputClaim(ctx context.Context, s *scope) error {
+	output := &s.config.Spec.Output
+	switch {
+	case s.hadOutput:
+		return nil
+	case output.ExistingClaim != "":
+		return r.needClaim(ctx, s, output.ExistingClaim, reasonOutputClaimNotFound, "output.existingClaim", corev1.ReadWriteMany)
+	}
+	return r.makeClaim(ctx, s, output.Claim)
+}
+
+// namedClaim is a claim and the field that names it first.
+type namedClaim struct{ field, name string }
+
+// datasetClaims are those that the run reads from.
+func (s *scope) datasetClaims() []namedClaim {
 	spec := &s.config.Spec
 	uris := []struct{ field, uri string }{{"dataset.uri", spec.Dataset.URI}}
 	if spec.Evaluation != nil {
@@ -50,18 +68,14 @@ func (r *Reconciler) datasetClaims(ctx context.Context, s *scope) error {
 		}
 		uris = append(uris, struct{ field, uri string }{field, spec.Pretraining.From.URI})
 	}
-	s.claims = nil
+	var claims []namedClaim
 	for _, u := range uris {
-		claim := claimOf(u.uri)
-		if claim == "" || slices.Contains(s.claims, claim) {
-			continue
+		name := claimOf(u.uri)
+		if name != "" && !slices.ContainsFunc(claims, func(c namedClaim) bool { return c.name == name }) {
+			claims = append(claims, namedClaim{u.field, name})
 		}
-		if err := r.needClaim(ctx, s, claim, reasonDatasetClaimNotFound, u.field, corev1.ReadWriteMany, corev1.ReadOnlyMany); err != nil {
-			return err
-		}
-		s.claims = append(s.claims, claim)
 	}
-	return nil
+	return claims
 }
 
 // needClaim says what is wrong with a claim. One of shared is what several workers need of it.

@@ -42,7 +42,7 @@ func TestWatchedNamespaces(t *testing.T) {
 	eventually(t, "a Job", func() bool {
 		return api.Get(ctx, client.ObjectKey{Namespace: watched, Name: "run-pretrain-1"}, &job) == nil
 	})
-	pod := wrap.MakePod(&job, "run-pretrain-1-0-abcde", "node-1").Running("127.0.0.1")
+	pod := wrap.MakePod(&job, "run-pretrain-1-0-abcde", "node-1").Running("") // without an address there is no progress to wait for
 	status := pod.Status
 	must(t, api.Create(ctx, pod.Obj()))
 	pod.Status = status
