@@ -117,12 +117,12 @@ func TestPollerPace(t *testing.T) {
 	refused := errors.New("connection refused")
 	for name, tc := range map[string]struct {
 		answers []error
-		want    []time.Duration // from each answer to the next poll, seconds
+		want    []int // seconds from each answer to the next poll
 	}{
-		"it answers":              {answers: []error{nil, nil}, want: []time.Duration{30, 30}},
-		"it does not answer":      {answers: []error{refused, refused, refused, refused, refused, refused}, want: []time.Duration{2, 4, 8, 16, 30, 30}},
-		"it starts late":          {answers: []error{refused, refused, nil}, want: []time.Duration{2, 4, 30}},
-		"it is silent for a time": {answers: []error{nil, refused, refused, nil, refused}, want: []time.Duration{30, 2, 4, 30, 2}},
+		"it answers":              {answers: []error{nil, nil}, want: []int{30, 30}},
+		"it does not answer":      {answers: []error{refused, refused, refused, refused, refused, refused}, want: []int{2, 4, 8, 16, 30, 30}},
+		"it starts late":          {answers: []error{refused, refused, nil}, want: []int{2, 4, 30}},
+		"it is silent for a time": {answers: []error{nil, refused, refused, nil, refused}, want: []int{30, 2, 4, 30, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := testingclock.NewFakeClock(time.Unix(0, 0))
@@ -135,8 +135,8 @@ func TestPollerPace(t *testing.T) {
 					t.Fatalf("poll %d is not due", i)
 				}
 				p.heard(run, entry, contract.Progress{}, err)
-				if clock.Step(tc.want[i]*time.Second - time.Millisecond); len(p.due()) > 0 {
-					t.Errorf("poll %d is due within %v s", i+1, tc.want[i])
+				if clock.Step(time.Duration(tc.want[i])*time.Second - time.Millisecond); len(p.due()) > 0 {
+					t.Errorf("poll %d is due within %d s", i+1, tc.want[i])
 				}
 				clock.Step(time.Millisecond)
 			}

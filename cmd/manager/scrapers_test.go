@@ -65,14 +65,14 @@ func TestOnlyScrapers(t *testing.T) {
 func metricsServer(t *testing.T, config *rest.Config) (*httptest.Server, *int) {
 	t.Helper()
 	reviews := 0
-	client, err := rest.HTTPClientFor(config)
+	asks, err := rest.HTTPClientFor(config)
 	must(t, err)
-	transport := client.Transport
-	client.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
+	transport := asks.Transport
+	asks.Transport = roundTrip(func(r *http.Request) (*http.Response, error) {
 		reviews++
 		return transport.RoundTrip(r)
 	})
-	filter, err := onlyScrapers(config, client)
+	filter, err := onlyScrapers(config, asks)
 	must(t, err)
 	handler, err := filter(logr.Discard(), http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	must(t, err)
