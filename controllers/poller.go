@@ -60,6 +60,7 @@ type polled struct {
 	next     time.Time     // when it is polled again
 	pause    time.Duration // before that, of one that does not answer
 	silent   time.Time     // when it was first found not to answer; zero while it does
+	news     bool          // that the reconciler is woken for whenever that was: an answer after silence, or silence
 	woken    time.Time     // when the reconciler was last woken
 	due      bool          // the reconciler may take the sample
 	told     []string      // warnings that the reconciler has taken
@@ -158,7 +159,7 @@ func (p *Poller) round(ctx context.Context, slots chan struct{}) {
 func (p *Poller) due() map[types.NamespacedName]*polled {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now, due := p.Clock.Now(), map[types.NamespacedName]*polled{}
+	now, due := p.Clock.Now().Add(pollTimeout/2), map[types.NamespacedName]*polled{} // rather a moment early than a round late
 	for run, entry := range p.targets {
 		if !entry.inFlight && !now.Before(entry.next) {
 			entry.inFlight = true
@@ -213,25 +214,31 @@ func (p *Poller) heard(run types.NamespacedName, entry *polled, progress contrac
 		return
 	}
 	now := p.Clock.Now()
-	turned := entry.keep(now, p.Patience, progress, err)
-	if err == nil {
-		entry.pause = p.Interval
-	} else {
-		entry.pause = min(2*entry.pause, p.Interval)
-	}
-	entry.pause = max(entry.pause, pollTimeout)
-	entry.next = now.Add(entry.pause)
-	if !turned && (entry.sample.Silence == "" && err != nil || now.Sub(entry.woken) < p.Interval) {
+	entry.news = entry.keep(now, p.Patience, progress, err) || entry.news
+	entry.next = now.Add(p.pause(entry, now, err))
+	if !entry.news && (err != nil || now.Sub(entry.woken) < p.Interval) {
 		return
 	}
 	select {
 	case p.wake <- event.GenericEvent{Object: &v1alpha1.SimCLRRun{
 		ObjectMeta: metav1.ObjectMeta{Namespace: run.Namespace, Name: run.Name},
 	}}:
-		entry.woken, entry.due = now, true
+		entry.woken, entry.due, entry.news = now, true, false
 	default: // the queue is full: the next answer wakes
 		entry.next = now.Add(pollTimeout)
 	}
+}
+
+// pause before the next poll: the interval after an answer, else twice the last one, but not beyond the end of the patience.
+func (p *Poller) pause(e *polled, now time.Time, err error) time.Duration {
+	if e.pause = min(2*e.pause, p.Interval); err == nil {
+		e.pause = p.Interval
+	}
+	e.pause = max(e.pause, pollTimeout)
+	if left := e.silent.Add(p.Patience).Sub(now); err != nil && left > 0 {
+		return min(e.pause, max(left, pollTimeout))
+	}
+	return e.pause
 }
 
 // keep an answer, or after the poller's patience its absence. It says whether an answer or silence is new.

@@ -1,6 +1,7 @@
 package controllers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -98,7 +99,7 @@ func TestPollerWakesAtMostEveryInterval(t *testing.T) {
 		{what: "no answer", after: 31 * time.Second, err: context.DeadlineExceeded},
 		{what: "a short silence", after: 29 * time.Second, err: context.DeadlineExceeded},
 		{what: "a long silence", after: 2 * time.Second, err: context.DeadlineExceeded, wantWoken: 1, wantSilence: true},
-		{what: "the same silence", after: 2 * time.Second, err: context.DeadlineExceeded},
+		{what: "the same silence", after: time.Minute, err: context.DeadlineExceeded},
 		{what: "it answers again", after: 2 * time.Second, wantWoken: 1},
 	} {
 		woken, sample := hear(tc.after, tc.err, tc.warnings...)
@@ -116,17 +117,19 @@ func TestPollerWakesAtMostEveryInterval(t *testing.T) {
 func TestPollerPace(t *testing.T) {
 	refused := errors.New("connection refused")
 	for name, tc := range map[string]struct {
-		answers []error
-		want    []int // seconds from each answer to the next poll
+		interval time.Duration // default: 30 s
+		answers  []error
+		want     []int // seconds from each answer to the next poll
 	}{
-		"it answers":              {answers: []error{nil, nil}, want: []int{30, 30}},
-		"it does not answer":      {answers: []error{refused, refused, refused, refused, refused, refused}, want: []int{2, 4, 8, 16, 30, 30}},
+		"it answers":         {answers: []error{nil, nil}, want: []int{30, 30}},
+		"it does not answer": {answers: []error{refused, refused, refused, refused, refused, refused}, want: []int{2, 4, 8, 16, 30, 30}},
+		"its silence is told when patience is over": {interval: 2 * time.Minute, answers: []error{nil, refused, refused, refused, refused, refused, refused}, want: []int{120, 2, 4, 8, 16, 32, 64}},
 		"it starts late":          {answers: []error{refused, refused, nil}, want: []int{2, 4, 30}},
 		"it is silent for a time": {answers: []error{nil, refused, refused, nil, refused}, want: []int{30, 2, 4, 30, 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			clock := testingclock.NewFakeClock(time.Unix(0, 0))
-			p := NewPoller(30*time.Second, clock)
+			p := NewPoller(cmp.Or(tc.interval, 30*time.Second), clock)
 			run := types.NamespacedName{Namespace: "ns", Name: "run"}
 			p.Watch(run, Target{Stage: "pretrain", Attempt: 1})
 			for i, err := range tc.answers {
@@ -135,10 +138,10 @@ func TestPollerPace(t *testing.T) {
 					t.Fatalf("poll %d is not due", i)
 				}
 				p.heard(run, entry, contract.Progress{}, err)
-				if clock.Step(time.Duration(tc.want[i])*time.Second - time.Millisecond); len(p.due()) > 0 {
+				if clock.Step(time.Duration(tc.want[i])*time.Second - pollTimeout/2 - time.Millisecond); len(p.due()) > 0 {
 					t.Errorf("poll %d is due within %d s", i+1, tc.want[i])
 				}
-				clock.Step(time.Millisecond)
+				clock.Step(pollTimeout/2 + time.Millisecond)
 			}
 		})
 	}
