@@ -24,6 +24,7 @@ type Engine struct {
 	options Options
 	info    Info
 	moved   moved
+	release func() // what the client was told of other processes
 }
 
 // Options of an engine.
@@ -40,6 +41,8 @@ type Options struct {
 	Log *slog.Logger
 	// Client are options of the plugin's own.
 	Client map[string]any
+	// Processes that the plugin is to connect with; nil: none.
+	Processes *Processes
 }
 
 // Info says what an engine runs on.
@@ -61,7 +64,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := plugin.NewClient(o.Client)
+	client, release, err := plugin.client(o.Client, o.Processes)
 	if err != nil {
 		return nil, &DeviceError{Plugin: path, Err: fmt.Errorf("none can be used: the node needs one, with a driver that is new enough, and the pod has to ask for it (%w)", firstLine(err))}
 	}
@@ -69,14 +72,14 @@ func New(o Options) (*Engine, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	e := &Engine{client: client, plugin: plugin, options: o, info: Info{
+	e := &Engine{client: client, plugin: plugin, release: release, options: o, info: Info{
 		client.Platform(), client.PlatformVersion(), fmt.Sprintf("%d.%d", major, minor), client.NumDevices(),
 	}}
 	if e.options.Devices == 0 {
 		e.options.Devices = e.info.Devices
 	}
 	if have := e.info.Devices; have == 0 || e.options.Devices > have {
-		_ = client.Destroy()
+		_ = e.Close()
 		return nil, &DeviceError{Plugin: path, Err: fmt.Errorf("%d devices are there, %d are wanted", have, max(o.Devices, 1))}
 	}
 	return e, nil
@@ -95,7 +98,10 @@ func (e *Engine) Devices() int { return e.options.Devices }
 func (e *Engine) WholeStep() bool { return true }
 
 // Close gives the devices back.
-func (e *Engine) Close() error { return e.client.Destroy() }
+func (e *Engine) Close() error {
+	defer e.release()
+	return e.client.Destroy()
+}
 
 // Compile compiles every segment.
 func (e *Engine) Compile(p engine.Program) (engine.Executable, error) { return e.New(p) }

@@ -59,6 +59,32 @@ static PJRT_Error *compile(PJRT_Client_Compile_Args *a) {
 	return error;
 }
 
+// Go's, in processes.go.
+extern PJRT_Error *simclrKeyValueGet(PJRT_KeyValueGetCallback_Args *);
+extern PJRT_Error *simclrKeyValueTryGet(PJRT_KeyValueTryGetCallback_Args *);
+extern PJRT_Error *simclrKeyValuePut(PJRT_KeyValuePutCallback_Args *);
+
+// creation is the client that this thread is making: for which process the store is asked, NULL where it is alone.
+static __thread struct {
+	const PJRT_Api *api;
+	void *process;
+} creation;
+
+static PJRT_Error *create(PJRT_Client_Create_Args *a) {
+	if (creation.process) {
+		a->kv_get_callback = simclrKeyValueGet;
+		a->kv_put_callback = simclrKeyValuePut;
+		a->kv_try_get_callback = simclrKeyValueTryGet;
+		a->kv_get_user_arg = a->kv_put_user_arg = a->kv_try_get_user_arg = creation.process;
+	}
+	return creation.api->PJRT_Client_Create(a);
+}
+
+static void begin_client(void *api, void *process) {
+	creation.api = api;
+	creation.process = process;
+}
+
 static void begin(void *api, const void *kept, size_t size) {
 	memset(&compilation, 0, sizeof compilation);
 	compilation.api = api;
@@ -87,6 +113,7 @@ static const char *open_plugin(const char *path, const PJRT_Api **real, PJRT_Api
 	if (!(*mine = calloc(1, sizeof **mine))) return "no memory for its function table";
 	memcpy(*mine, *real, size);
 	(*mine)->PJRT_Client_Compile = compile;
+	(*mine)->PJRT_Client_Create = create;
 	return NULL;
 }
 */
@@ -96,6 +123,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
+	"runtime/cgo"
 	"sync"
 	"unsafe"
 
@@ -151,6 +180,31 @@ func load(path string) (*plugin, error) {
 	}
 	loaded[path] = &plugin{p, own}
 	return loaded[path], nil
+}
+
+// client makes a client. Of several processes each waits in it for the others. What it gives beside is to be called after the
+// client's end: NCCL asks the store in the first steps, too.
+func (p *plugin) client(options map[string]any, processes *Processes) (*pjrt.Client, func(), error) {
+	runtime.LockOSThread() // which has what create is to know
+	defer runtime.UnlockOSThread()
+	var process unsafe.Pointer
+	release := func() {}
+	if processes != nil {
+		h := cgo.NewHandle(processes)
+		process = C.malloc(C.size_t(unsafe.Sizeof(h)))
+		*(*cgo.Handle)(process) = h
+		release = func() {
+			h.Delete()
+			C.free(process)
+		}
+	}
+	C.begin_client(unsafe.Pointer(p.api), process)
+	client, err := p.NewClient(options)
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return client, release, nil
 }
 
 // compiling is one program's at a time: the plugin is given what was kept of it, and leaves what is to be kept.
