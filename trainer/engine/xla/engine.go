@@ -24,6 +24,7 @@ type Engine struct {
 	options Options
 	info    Info
 	moved   moved
+	mesh    mesh
 	release func() // what the client was told of other processes
 }
 
@@ -64,7 +65,7 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, release, err := plugin.client(o.Client, o.Processes)
+	client, inC, release, err := plugin.client(o.Client, o.Processes)
 	if err != nil {
 		return nil, &DeviceError{Plugin: path, Err: fmt.Errorf("none can be used: the node needs one, with a driver that is new enough, and the pod has to ask for it (%w)", firstLine(err))}
 	}
@@ -82,6 +83,13 @@ func New(o Options) (*Engine, error) {
 		_ = e.Close()
 		return nil, &DeviceError{Plugin: path, Err: fmt.Errorf("%d devices are there, %d are wanted", have, max(o.Devices, 1))}
 	}
+	e.mesh = single(e.options.Devices)
+	if p := o.Processes; p != nil {
+		if e.mesh, err = plugin.meshOf(inC, p, o.Devices); err != nil {
+			_ = e.Close()
+			return nil, &DeviceError{Plugin: path, Err: err}
+		}
+	}
 	return e, nil
 }
 
@@ -91,7 +99,7 @@ func (e *Engine) Name() string { return "xla" }
 // Info of the engine.
 func (e *Engine) Info() Info { return e.info }
 
-// Devices that share a batch.
+// Devices of this process that share a batch.
 func (e *Engine) Devices() int { return e.options.Devices }
 
 // WholeStep says that a training step is best one program.
@@ -108,9 +116,12 @@ func (e *Engine) Compile(p engine.Program) (engine.Executable, error) { return e
 
 // New compiles a program; the concrete type gives tests float64 access to its values.
 func (e *Engine) New(p engine.Program) (*Executable, error) {
-	programs, err := emit.Programs(p, emit.Options{Devices: e.options.Devices, Float64: e.options.Float64})
+	programs, err := emit.Programs(p, emit.Options{Devices: len(e.mesh.ids), Float64: e.options.Float64})
 	if err != nil {
 		return nil, fmt.Errorf("xla: %w", err)
+	}
+	if err := e.checkShared(p, programs); err != nil {
+		return nil, err
 	}
 	x := newExecutable(e, p, programs)
 	for i, q := range programs {
@@ -135,10 +146,15 @@ func (e *Engine) load(segment string, p *emit.Program) (*pjrt.LoadedExecutable, 
 	begun := time.Now()
 	c := e.client.Compile().WithStableHLO(p.Text)
 	if p.Devices > 1 {
-		c = c.WithShardy(p.Devices)
+		c = c.WithShardy(len(e.mesh.local)) // what this process runs of it
 	}
 	kept, key := cache(e.options.Cache), e.key(p)
-	l, made, served, err := e.plugin.compile(c, kept.read(key))
+	var options []byte
+	if e.options.Processes != nil {
+		// XLA's compilers for GPUs share their measurements through the store: all compile, or none does
+		kept, options = "", e.mesh.compileOptions()
+	}
+	l, made, served, err := e.plugin.compile(c, kept.read(key), options)
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,7 @@ func newExecutable(e *Engine, p engine.Program, programs []*emit.Program) *Execu
 // Run copies feeds to the devices, runs the segment and copies its fetches back.
 func (x *Executable) Run(segment int, feeds ...engine.Tensor) ([]engine.Tensor, error) {
 	s := x.p.Segments[segment]
-	if err := engine.CheckFeeds(s, feeds); err != nil {
+	if err := x.checkFeeds(segment, feeds); err != nil {
 		return nil, err
 	}
 	fetched, err := x.run(segment, func(i int) any {
@@ -99,7 +99,7 @@ func (x *Executable) run(segment int, feed func(i int) any) ([]*pjrt.Buffer, err
 	}
 	var in []*pjrt.Buffer
 	var donate []bool
-	for device := range p.Devices {
+	for device := range x.e.mesh.local {
 		for _, port := range p.Inputs {
 			v := x.values[port.Node]
 			if v == nil {
@@ -132,7 +132,7 @@ func (x *Executable) keep(segment int, out []*pjrt.Buffer) ([]*pjrt.Buffer, erro
 	p := x.programs[segment]
 	var fetched []*pjrt.Buffer
 	for i, port := range p.Outputs {
-		v := make(onDevices, p.Devices)
+		v := make(onDevices, len(x.e.mesh.local))
 		for device := range v {
 			v[device] = out[device*len(p.Outputs)+i]
 		}

@@ -15,6 +15,8 @@ static struct {
 	char *made; // malloc's; NULL: the plugin cannot serialize
 	size_t made_size;
 	int loaded; // whether kept served
+	const char *options; // in place of go-xla's; NULL: its own
+	size_t options_size;
 } compilation;
 
 static void forget(PJRT_Error *error) {
@@ -43,6 +45,10 @@ static void keep(PJRT_LoadedExecutable *loaded) {
 }
 
 static PJRT_Error *compile(PJRT_Client_Compile_Args *a) {
+	if (compilation.options) {
+		a->compile_options = compilation.options;
+		a->compile_options_size = compilation.options_size;
+	}
 	if (compilation.kept) {
 		PJRT_Executable_DeserializeAndLoad_Args d = {.struct_size = PJRT_Executable_DeserializeAndLoad_Args_STRUCT_SIZE, .client = a->client,
 			.serialized_executable = compilation.kept, .serialized_executable_size = compilation.kept_size};
@@ -68,6 +74,7 @@ extern PJRT_Error *simclrKeyValuePut(PJRT_KeyValuePutCallback_Args *);
 static __thread struct {
 	const PJRT_Api *api;
 	void *process;
+	PJRT_Client *client; // that was made
 } creation;
 
 static PJRT_Error *create(PJRT_Client_Create_Args *a) {
@@ -77,7 +84,9 @@ static PJRT_Error *create(PJRT_Client_Create_Args *a) {
 		a->kv_try_get_callback = simclrKeyValueTryGet;
 		a->kv_get_user_arg = a->kv_put_user_arg = a->kv_try_get_user_arg = creation.process;
 	}
-	return creation.api->PJRT_Client_Create(a);
+	PJRT_Error *error = creation.api->PJRT_Client_Create(a);
+	creation.client = error ? NULL : a->client;
+	return error;
 }
 
 static void begin_client(void *api, void *process) {
@@ -85,11 +94,15 @@ static void begin_client(void *api, void *process) {
 	creation.process = process;
 }
 
-static void begin(void *api, const void *kept, size_t size) {
+static void *made_client(void) { return creation.client; }
+
+static void begin(void *api, const void *kept, size_t size, const void *options, size_t options_size) {
 	memset(&compilation, 0, sizeof compilation);
 	compilation.api = api;
 	compilation.kept = kept;
 	compilation.kept_size = size;
+	compilation.options = options;
+	compilation.options_size = options_size;
 }
 
 // end gives what was made, to be freed, or NULL.
@@ -184,35 +197,33 @@ func load(path string) (*plugin, error) {
 
 // client makes a client. Of several processes each waits in it for the others. What it gives beside is to be called after the
 // client's end: NCCL asks the store in the first steps, too.
-func (p *plugin) client(options map[string]any, processes *Processes) (*pjrt.Client, func(), error) {
+func (p *plugin) client(options map[string]any, processes *Processes) (c *pjrt.Client, inC unsafe.Pointer, release func(), err error) {
 	runtime.LockOSThread() // which has what create is to know
 	defer runtime.UnlockOSThread()
 	var process unsafe.Pointer
-	release := func() {}
+	release = func() {}
 	if processes != nil {
 		h := cgo.NewHandle(processes)
-		process = C.malloc(C.size_t(unsafe.Sizeof(h)))
-		*(*cgo.Handle)(process) = h
+		process = C.CBytes(unsafe.Slice((*byte)(unsafe.Pointer(&h)), unsafe.Sizeof(h)))
 		release = func() {
 			h.Delete()
 			C.free(process)
 		}
 	}
 	C.begin_client(unsafe.Pointer(p.api), process)
-	client, err := p.NewClient(options)
-	if err != nil {
+	if c, err = p.NewClient(options); err != nil {
 		release()
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	return client, release, nil
+	return c, C.made_client(), release, nil
 }
 
 // compiling is one program's at a time: the plugin is given what was kept of it, and leaves what is to be kept.
 var compiling sync.Mutex
 
-// compile compiles a program, or takes what was kept of it, nil where that is nothing; served says which. What is made can be kept:
+// compile compiles a program, by options in place of the configuration's unless they are nil, or takes what was kept of it, nil where that is nothing; served says which. What is made can be kept:
 // nil where the plugin cannot give it.
-func (p *plugin) compile(c *pjrt.CompileConfig, kept []byte) (l *pjrt.LoadedExecutable, made []byte, served bool, err error) {
+func (p *plugin) compile(c *pjrt.CompileConfig, kept, options []byte) (l *pjrt.LoadedExecutable, made []byte, served bool, err error) {
 	compiling.Lock()
 	defer compiling.Unlock()
 	inC := C.CBytes(kept)
@@ -220,7 +231,12 @@ func (p *plugin) compile(c *pjrt.CompileConfig, kept []byte) (l *pjrt.LoadedExec
 	if len(kept) == 0 {
 		inC = nil
 	}
-	C.begin(unsafe.Pointer(p.api), inC, C.size_t(len(kept)))
+	optionsInC := C.CBytes(options)
+	defer C.free(optionsInC)
+	if len(options) == 0 {
+		optionsInC = nil
+	}
+	C.begin(unsafe.Pointer(p.api), inC, C.size_t(len(kept)), optionsInC, C.size_t(len(options)))
 	l, err = c.Done()
 	var size C.size_t
 	var wasKept C.int

@@ -8,17 +8,28 @@ package xla
 static PJRT_Error *refuse(PJRT_CallbackError *make, PJRT_Error_Code code, const char *message, size_t size) {
 	return (*make)(code, message, size);
 }
+
+// copied is memory that the plugin frees; NULL where there is none.
+static char *copied(const void *from, size_t size) {
+	char *to = malloc(size ? size : 1);
+	if (to) memcpy(to, from, size);
+	return to;
+}
 */
 import "C"
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime/cgo"
+	"slices"
 	"time"
 	"unsafe"
 
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/emit"
 )
 
 // Processes says which of several processes of one program this one is. The plugin finds the others by the store.
@@ -78,7 +89,7 @@ func refused(err error, waited bool, how *C.PJRT_CallbackError) *C.PJRT_Error {
 }
 
 func processesOf(handle unsafe.Pointer) *Processes {
-	return (*(*cgo.Handle)(handle)).Value().(*Processes)
+	return (*cgo.Handle)(handle).Value().(*Processes)
 }
 
 func keyOf(key *C.char, size C.size_t) string {
@@ -87,9 +98,8 @@ func keyOf(key *C.char, size C.size_t) string {
 
 // given copies a value to memory that the plugin frees by C's free.
 func given(value []byte) (*C.char, C.size_t) {
-	at := C.malloc(C.size_t(max(len(value), 1)))
-	copy(unsafe.Slice((*byte)(at), len(value)), value)
-	return (*C.char)(at), C.size_t(len(value))
+	size := C.size_t(len(value))
+	return C.copied(unsafe.Pointer(unsafe.SliceData(value)), size), size
 }
 
 //export simclrKeyValueGet
@@ -99,7 +109,9 @@ func simclrKeyValueGet(a *C.PJRT_KeyValueGetCallback_Args) *C.PJRT_Error {
 	if err != nil {
 		return refused(err, true, a.callback_error)
 	}
-	a.value, a.value_size = given(value)
+	if a.value, a.value_size = given(value); a.value == nil {
+		return refused(collective.ErrTooMuch, false, a.callback_error)
+	}
 	a.value_deleter_callback = C.PJRT_KeyValueGetCallback_ValueDeleter(C.free)
 	return nil
 }
@@ -111,7 +123,9 @@ func simclrKeyValueTryGet(a *C.PJRT_KeyValueTryGetCallback_Args) *C.PJRT_Error {
 	if err != nil {
 		return refused(err, false, a.callback_error)
 	}
-	a.value, a.value_size = given(value)
+	if a.value, a.value_size = given(value); a.value == nil {
+		return refused(collective.ErrTooMuch, false, a.callback_error)
+	}
 	a.value_deleter_callback = C.PJRT_KeyValueTryGetCallback_ValueDeleter(C.free)
 	return nil
 }
@@ -122,6 +136,41 @@ func simclrKeyValuePut(a *C.PJRT_KeyValuePutCallback_Args) *C.PJRT_Error {
 	value := C.GoBytes(unsafe.Pointer(a.value), C.int(min(a.value_size, collective.ValueLimit+1)))
 	if err := p.Store.Put(p.context(), keyOf(a.key, a.key_size), value); err != nil {
 		return refused(err, false, a.callback_error)
+	}
+	return nil
+}
+
+// checkShared is an error where the devices of several processes cannot share a batch: no process has all of it.
+func (e *Engine) checkShared(p engine.Program, programs []*emit.Program) error {
+	if e.options.Processes == nil {
+		return nil
+	}
+	for i, q := range programs {
+		for _, in := range q.Inputs {
+			if in.Kind == emit.Feed && !in.Shared && len(e.mesh.ids) > 1 && slices.Contains(p.Segments[i].Images, in.Node) {
+				return fmt.Errorf("xla: %d devices cannot share the %d rows of %s evenly", len(e.mesh.ids), in.Shape[0], in.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// checkFeeds is engine.CheckFeeds. Of several processes each feeds its own rows of what devices share.
+func (x *Executable) checkFeeds(segment int, feeds []engine.Tensor) error {
+	s := x.p.Segments[segment]
+	if x.e.options.Processes == nil || len(feeds) != len(s.Feeds) {
+		return engine.CheckFeeds(s, feeds)
+	}
+	for i, f := range feeds {
+		want := slices.Clone([]int(s.Feeds[i].Shape()))
+		for _, in := range x.programs[segment].Inputs {
+			if in.Node == s.Feeds[i] && in.Shared {
+				want[0] /= x.e.options.Processes.Size
+			}
+		}
+		if !slices.Equal(f.Shape, want) || f.Remote == nil && len(f.Data) != engine.Size(want) {
+			return fmt.Errorf("segment %s: feed %s has shape %v and %d values, not %v, which is this process's part", s.Name, s.Feeds[i].Name(), f.Shape, len(f.Data), want)
+		}
 	}
 	return nil
 }

@@ -7,13 +7,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/xlatest"
+	"github.com/simclr-operator/simclr-operator/trainer/model"
 )
 
 // twins are two plugins that stand in for those of two processes: testdata/twin.c over XLA's backend for CPUs.
@@ -100,6 +105,99 @@ func TestAClientDoesNotWaitForEver(t *testing.T) {
 			t.Errorf("it waited %v", took)
 		}
 	})
+}
+
+// Two processes of two devices make the step that one process of four makes: each feeds its own rows, and has loss, z and the
+// variables, the same bits. What runs is XLA's program of all four; the processes are threads, and who addresses what testdata/twin.c
+// says.
+func TestTwoProcessesMakeTheStepOfOne(t *testing.T) {
+	const images, steps = 8, 3
+	c := small()
+	step := func(t *testing.T, e *Engine, of, rank int) outcome {
+		p, err := model.Whole(c, images, temperature, lars)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		x, err := e.Compile(p.Program)
+		if err != nil {
+			t.Error(err)
+			return nil
+		}
+		got := outcome{}
+		for _, q := range p.Parameters {
+			if err := x.Set(q.Name, q.Draw(1)); err != nil {
+				t.Error(err)
+			}
+		}
+		v := views(images, c.ImageSize)
+		rows := len(v.Data) / of
+		v = engine.Tensor{Shape: append([]int{v.Shape[0] / of}, v.Shape[1:]...), Data: v.Data[rank*rows : (rank+1)*rows]}
+		for range steps {
+			placed, err := x.(engine.Remote).Place(0, 0, v)
+			if err != nil {
+				t.Error(err)
+				return nil
+			}
+			out, err := x.Run(0, placed, engine.Scalar(1), engine.Scalar(0.1))
+			if err != nil {
+				t.Error(err)
+				return nil
+			}
+			z, err := x.(engine.Remote).Read(out[2])
+			if err != nil {
+				t.Error(err)
+			}
+			got["loss"], got["z"] = append(got["loss"], out[0].Data...), slices.Clone(z.Data)
+		}
+		for _, q := range p.Variables {
+			value, err := x.Get(q.Name)
+			if err != nil {
+				t.Error(err)
+			}
+			got[q.Name] = value.Data
+		}
+		if err := x.Close(); err != nil {
+			t.Error(err)
+		}
+		return got
+	}
+	one, err := New(Options{Plugin: xlatest.QuickPlugin(t), Client: map[string]any{"cpu_device_count": int64(4)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := step(t, one, 1, 0)
+	if err := one.Close(); err != nil || len(want) < 10 {
+		t.Fatal(len(want), err)
+	}
+	so := twins(t)
+	connected(t, func(p *Processes) {
+		e, err := New(Options{Plugin: so[p.Rank], Client: p.GPUOptions(), Processes: p})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if d := cmp.Diff(want, step(t, e, 2, p.Rank)); d != "" {
+			t.Errorf("process %d (-one +two):\n%.2000s", p.Rank, d)
+		}
+		if _, err := e.New(uneven(t)); err == nil || !strings.Contains(err.Error(), "cannot share") {
+			t.Errorf("a batch of 3 images: error %v", err)
+		}
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// uneven is a step on 6 views, which four devices cannot share.
+func uneven(t *testing.T) engine.Program {
+	t.Helper()
+	p, err := model.Whole(small(), 3, temperature, lars)
+	if err != nil {
+		t.Error(err)
+		return engine.Program{}
+	}
+	return p.Program
 }
 
 // XLA's backend for CPUs is no part of several processes by this interface: it refuses the options, and asks no store. Where this

@@ -59,23 +59,22 @@ func (x *Executable) upload(shape []int, shared bool, data any) (onDevices, erro
 	return x.e.upload(x.e.exact(), shape, shared, x.raw(data))
 }
 
-// upload copies bytes of a type to the devices.
+// upload copies bytes of a type to this process's devices: of what is shared its rows alone.
 func (e *Engine) upload(of dtypes.DType, shape []int, shared bool, raw []byte) (onDevices, error) {
 	shape = append([]int{}, shape...)
-	devices := e.options.Devices
 	size := len(raw)
 	if shared {
-		shape[0] /= devices
-		size /= devices
+		shape[0] /= len(e.mesh.ids)
+		size /= len(e.mesh.local)
 	}
-	v := make(onDevices, devices)
+	v := make(onDevices, len(e.mesh.local))
 	for device := range v {
 		mine := raw
 		if shared {
 			mine = raw[device*size : (device+1)*size]
 		}
 		e.moved.in.Add(int64(len(mine)))
-		b, err := e.client.BufferFromHost().FromRawData(mine, of, shape).ToDeviceNum(device).Done()
+		b, err := e.client.BufferFromHost().FromRawData(mine, of, shape).ToDeviceNum(e.mesh.local[device]).Done()
 		if err != nil {
 			return nil, e.failed(err, nil)
 		}

@@ -1,6 +1,7 @@
 package xla
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/gomlx/go-xla/pjrt"
@@ -19,6 +20,9 @@ type Views struct {
 
 // Views compiles the program of emit.Views.
 func (e *Engine) Views(c augment.Config, edge, rows int) (*Views, error) {
+	if e.options.Processes != nil {
+		return nil, errors.New("xla: views are made on the devices of one process alone")
+	}
 	p, err := emit.Views(c, edge, rows, emit.Options{Devices: e.options.Devices, Float64: e.options.Float64})
 	if err != nil {
 		return nil, fmt.Errorf("xla: views: %w", err)
