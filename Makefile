@@ -242,6 +242,15 @@ verify-accelerators: ## Compile the step for GPUs and TPUs that are not here, be
 	@build/accelerators/venv/bin/python hack/accelerators/verify.py --emit build/accelerators/emit --cache build/accelerators/cache \
 	  --output build/bench --table trainer/plan/accelerators.csv $(if $(FULL),--full) $(if $(KEPT),--kept) --only "$(CASES)"
 
+.PHONY: check-gpu-prepare
+check-gpu-prepare: deps ## Pack all that check-gpu needs on a machine without a network into build/check-gpu (5 GB): PYTHON_VERSION=3.12 of that machine; WHEELS=none: it has JAX, 60 MB; DATA=.
+	@data=$$(hack/bench/cifar10.sh) && hack/gpu/pack.sh build/check-gpu "$$data"
+
+GPU_FLAGS ?=
+.PHONY: check-gpu
+check-gpu: ## Check the trainer on an NVIDIA GPU, beside JAX, from build/check-gpu alone (ten minutes): GPU_FLAGS="-checks parity -limit 5m".
+	@build/check-gpu/check.sh $(GPU_FLAGS)
+
 RUNS ?= 1000
 GROWTH ?= 100,300,3000
 SATURATED ?= 200

@@ -9,7 +9,7 @@ devices, the rest replicated, so that batch norm and NT-Xent are global; the sta
 import argparse
 import os
 
-os.environ["JAX_PLATFORMS"] = "cpu"  # of this process; the program is lowered for --platform
+os.environ.setdefault("JAX_PLATFORMS", "cpu")  # of this process; the program is lowered for --platform
 
 import jax
 import jax.numpy as jnp

@@ -19,7 +19,7 @@ type EpochEnd struct {
 	Epoch int32
 	Step  int64 // steps so far
 	Loss  float64
-	at    time.Time
+	At    time.Time
 }
 
 // parse a line; others than those of an epoch's end are not ok. simclr-trainer's have a msg, the peer's have none.
@@ -31,7 +31,7 @@ func parse(line []byte, at time.Time) (e EpochEnd, ok bool) {
 	if json.Unmarshal(line, &l) != nil || (l.Msg != "" && l.Msg != "epoch") || l.Epoch < 1 || l.Step < 1 {
 		return e, false
 	}
-	l.at = at
+	l.At = at
 	return l.EpochEnd, true
 }
 
@@ -40,7 +40,7 @@ func imagesPerSecond(ends []EpochEnd, batch int32) []float64 {
 	var rates []float64
 	for i := 1; i < len(ends); i++ {
 		images := (ends[i].Step - ends[i-1].Step) * int64(batch)
-		rates = append(rates, float64(images)/ends[i].at.Sub(ends[i-1].at).Seconds())
+		rates = append(rates, float64(images)/ends[i].At.Sub(ends[i-1].At).Seconds())
 	}
 	return rates
 }
@@ -77,7 +77,7 @@ func execute(ctx context.Context, args []string, each func(EpochEnd) bool) (usag
 	}
 	var u usage
 	last := listen(r, func(e EpochEnd) {
-		u.epochs = e.at.Sub(start)
+		u.epochs = e.At.Sub(start)
 		if !each(e) {
 			stop()
 		}

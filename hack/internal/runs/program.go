@@ -53,7 +53,9 @@ func (c *Config) CheckData() error {
 // A Program is one of the two that are compared.
 type Program struct {
 	Name string
-	dir  string // of its whole run
+	// Heard is told of each epoch's end; nil: nobody is.
+	Heard func(EpochEnd)
+	dir   string // of its whole run
 	// code are the files that decide what it does: a whole run of other code is not reused.
 	code []string
 	// args of a run, whose results are written to dir, which exists.
@@ -165,6 +167,7 @@ func (p Program) Round(ctx context.Context, run v1alpha1.SimCLRRun, timed int) (
 	var ends []EpochEnd
 	_, err = execute(ctx, args, func(e EpochEnd) bool {
 		ends = append(ends, e)
+		p.heard(e)
 		return e.Epoch < epochs
 	})
 	if err != nil {
@@ -202,6 +205,7 @@ func (p Program) Whole(ctx context.Context, run v1alpha1.SimCLRRun) (Result, err
 	}
 	use, err := execute(ctx, args, func(e EpochEnd) bool {
 		report.Say("%s: epoch %d of %d, loss %.4f", p.Name, e.Epoch, *run.Spec.Pretraining.Epochs, e.Loss)
+		p.heard(e)
 		return true
 	})
 	if err != nil {
@@ -212,6 +216,12 @@ func (p Program) Whole(ctx context.Context, run v1alpha1.SimCLRRun) (Result, err
 	}
 	r.Key, r.Epochs, r.Seconds, r.MaxRSS = key, use.epochs.Seconds(), use.wall.Seconds(), use.maxRSS
 	return r, report.WriteJSON(file, r)
+}
+
+func (p Program) heard(e EpochEnd) {
+	if p.Heard != nil {
+		p.Heard(e)
+	}
 }
 
 // empty makes a directory empty.

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
 	"github.com/simclr-operator/simclr-operator/trainer/pretrain"
@@ -26,7 +28,7 @@ import (
 
 type options struct {
 	depth, size, images, threads int
-	stem, precision              string
+	stem, precision, plugin      string
 	workers
 }
 
@@ -47,6 +49,7 @@ func main() {
 	flag.IntVar(&o.images, "images", 64, "source images of a step: half its views")
 	flag.StringVar(&o.precision, "precision", "fp32", "fp32 or bf16")
 	flag.IntVar(&o.threads, "threads", 2, "compute threads")
+	flag.StringVar(&o.plugin, "plugin", "", "of the accelerator that computes; empty: the CPU does")
 	o.flags()
 	flag.Parse()
 	if err := serve(o); err != nil {
@@ -56,7 +59,7 @@ func main() {
 }
 
 func serve(o options) error {
-	e, err := cpu.New(o.threads)
+	e, err := newEngine(o)
 	if err != nil {
 		return err
 	}
@@ -119,9 +122,37 @@ func config(o options) (pretrain.Config, error) {
 	}, nil
 }
 
+// newEngine is the CPU's, or of one device of an accelerator.
+func newEngine(o options) (engine.Engine, error) {
+	if o.plugin == "" {
+		return cpu.New(o.threads)
+	}
+	return xla.New(xla.Options{Plugin: o.plugin, Devices: 1}) // as JAX does, unless it is told otherwise
+}
+
+// resident are views for so many steps, on the accelerator where there is one: those of a step are freed with it.
+func resident(s *pretrain.Stepper, views engine.Tensor, n int) ([]engine.Tensor, error) {
+	all := slices.Repeat([]engine.Tensor{views}, n)
+	place := s.Placer()
+	if place == nil {
+		return all, nil
+	}
+	var err error
+	for i := range all {
+		if all[i], err = place(views); err != nil {
+			return nil, err
+		}
+	}
+	return all, nil
+}
+
 func steps(s *pretrain.Stepper, views engine.Tensor, w *timed, n int) (a answer, err error) {
 	w.waits = waits{}
-	for range n {
+	all, err := resident(s, views, n)
+	if err != nil {
+		return a, err
+	}
+	for _, views := range all {
 		start := time.Now()
 		m, err := s.Step(context.Background(), pretrain.Whole(views), 0.1)
 		if err != nil {

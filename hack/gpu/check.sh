@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Checks the trainer on this machine's NVIDIA GPU, from what `make check-gpu-prepare` has packed beside this file, with no network.
+# Exit code 12: there is no GPU. Arguments are the program's (gpu -help). PYTHON: the Python that has JAX, where none is packed.
+set -euo pipefail
+
+pack=$(cd "$(dirname "$0")" && pwd)
+python=${PYTHON:-python3}
+export LD_LIBRARY_PATH=$pack/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+export JAX_SKIP_CUDA_CONSTRAINTS_CHECK=1 TF_CPP_MIN_LOG_LEVEL=2 PEER=$pack
+if [ -d "$pack/site" ]; then export PYTHONPATH=$pack/site; fi
+for cuda in "$("$python" -c 'import nvidia; print(list(nvidia.__path__)[0])' 2>/dev/null)/cu13" /usr/local/cuda; do
+  if [ -e "$cuda/nvvm/libdevice/libdevice.10.bc" ]; then
+    export XLA_FLAGS="--xla_gpu_cuda_data_dir=$cuda ${XLA_FLAGS:-}"
+    break
+  fi
+done
+if [ ! -d "$pack/data/test" ]; then
+  mkdir -p "$pack/data.part"
+  tar -C "$pack/data.part" -xJf "$pack/cifar10.tar.xz"
+  mv "$pack/data.part" "$pack/data"
+fi
+exec "$pack/gpu" -pack "$pack" -trainer "$pack/simclr-trainer" -python "$python" -data "$pack/data" -threads "$(nproc)" "$@"
