@@ -253,10 +253,10 @@ check-gpu: ## Check the trainer on an NVIDIA GPU, beside JAX, from build/check-g
 
 RUNS ?= 1000
 GROWTH ?= 100,300,3000
-SATURATED ?= 200
+SATURATED ?= 100
 PEERS ?= 100
 .PHONY: bench-operator
-bench-operator: deps ## What the operator costs, beside a plain client, JobSet and Kubeflow Trainer, on kwok's nodes: RUNS=1000, SATURATED=200, PEERS=100, GROWTH=100,300,3000.
+bench-operator: deps ## What the operator costs, beside a plain client, JobSet and Kubeflow Trainer, on kwok's nodes: RUNS=1000, SATURATED=100, PEERS=100, GROWTH=100,300,3000.
 	@hack/cluster/build.sh $(K8S_BIN) etcd kube-apiserver kube-controller-manager kube-scheduler
 	@hack/tools/build.sh $(TOOLS_BIN) kwok jobset kubeflow-trainer
 	@mkdir -p build/bench && CGO_ENABLED=0 go build -trimpath -o bin/manager ./cmd/manager

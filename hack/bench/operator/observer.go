@@ -17,7 +17,7 @@ import (
 )
 
 // times when a watch told of a Job's steps; zero where it has not.
-type times struct{ created, exited, complete time.Time }
+type times struct{ created, runs, exited, complete time.Time }
 
 // observer watches a namespace's Jobs and pods, and notes when it heard of what. The API's own times have whole seconds.
 type observer struct {
@@ -103,8 +103,12 @@ func (o *observer) noteAt(now time.Time, key string, object any) bool {
 	}
 	switch object := object.(type) {
 	case *corev1.Pod:
-		if object.Status.Phase == corev1.PodSucceeded {
+		switch object.Status.Phase {
+		case corev1.PodRunning:
+			first(&t.runs)
+		case corev1.PodSucceeded:
 			first(&t.exited)
+		case corev1.PodPending, corev1.PodFailed, corev1.PodUnknown: // tell nothing that is measured
 		}
 	case *batchv1.Job:
 		first(&t.created)
@@ -129,17 +133,17 @@ func (o *observer) count() int {
 	return o.done
 }
 
-// made is how many Jobs there were.
-func (o *observer) made() int {
+// ran is of how many Jobs a pod has.
+func (o *observer) ran() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	made := 0
+	ran := 0
 	for _, t := range o.jobs {
-		if !t.created.IsZero() {
-			made++
+		if !t.runs.IsZero() || !t.exited.IsZero() {
+			ran++
 		}
 	}
-	return made
+	return ran
 }
 
 // gaps in seconds from a Job's completion, and from its pod's exit, to the next Job of its chain.

@@ -115,9 +115,9 @@ func (c *cluster) runOperator(ctx context.Context, binary, namespace string, n i
 	if err := c.submit(ctx, namespace, n); err != nil {
 		return m, err
 	}
-	var started map[string]*dto.MetricFamily // the manager's metrics once every run has had a Job
+	var started map[string]*dto.MetricFamily // the manager's metrics once a pod of every run has run
 	if err := c.waitForJobs(ctx, o, jobsOf(chains), func() (err error) {
-		if started == nil && o.made() >= n {
+		if started == nil && o.ran() >= n {
 			started, err = scrape(ctx, mgr.metrics)
 		}
 		return err

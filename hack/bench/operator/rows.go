@@ -113,7 +113,7 @@ func costs(m *measured, name string, targets bool) []report.Row {
 		lower(name+"reads past the cache", "1/run", m.Reads/runs, nil),
 		lower(name+"reconciles", "1/run", m.Reconciles/runs, nil),
 		lower(name+"CPU", "ms/run", 1000*m.CPUSeconds/runs, nil),
-		lower(name+"reconcile p99, once every run has a Job", "s", m.ActiveP99, target(targetReconcile, m.Runs == activeRuns)),
+		lower(name+"reconcile p99, once every run trains", "s", m.ActiveP99, target(targetReconcile, m.Runs == activeRuns)),
 		lower(name+"reconcile p99, with the submission", "s", m.ReconcileP99, nil),
 	}
 }
