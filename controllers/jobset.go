@@ -74,14 +74,23 @@ func jobSet(s *scope, stage string, number int32, l ledger, template corev1.PodT
 
 // groupEnvironment tells a worker of several who it is and where rank 0 is.
 func groupEnvironment(run, stage string, number, workers int32) []corev1.EnvVar {
-	name := JobName(run, stage, number)
 	return []corev1.EnvVar{
 		{Name: contract.EnvWorkers, Value: strconv.Itoa(int(workers))},
-		{Name: contract.EnvRank, ValueFrom: &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{
-			APIVersion: "v1", FieldPath: "metadata.annotations['" + batchv1.JobCompletionIndexAnnotation + "']",
-		}}},
-		{Name: contract.EnvCoordinator, Value: name + "-" + replicatedJob + "-0-0." + name + ":" + strconv.Itoa(contract.CollectivePort)},
+		{Name: contract.EnvRank, ValueFrom: completionIndex()},
+		{Name: contract.EnvCoordinator, Value: workerHost(JobName(run, stage, number), 0) + ":" + strconv.Itoa(contract.CollectivePort)},
 	}
+}
+
+// completionIndex of a pod is its rank.
+func completionIndex() *corev1.EnvVarSource {
+	return &corev1.EnvVarSource{FieldRef: &corev1.ObjectFieldSelector{
+		APIVersion: "v1", FieldPath: "metadata.annotations['" + batchv1.JobCompletionIndexAnnotation + "']",
+	}}
+}
+
+// workerHost is the DNS name of the pod of a rank, in its namespace; name is that of the JobSet, and of its subdomain.
+func workerHost(name string, rank int) string {
+	return name + "-" + replicatedJob + "-0-" + strconv.Itoa(rank) + "." + name
 }
 
 // jobSetMissing waits for an administrator; once JobSet is there the run goes on by itself.

@@ -44,7 +44,7 @@ func (r *Reconciler) network(ctx context.Context, s *scope) error {
 	case err != nil && !apierrors.IsNotFound(err):
 		return err
 	}
-	spec := r.policySpec(s.run.Name)
+	spec := r.policySpec(s.run.Name, s.acceleratorGroup())
 	if err == nil && sameSpec(&have.Spec, spec) {
 		return nil
 	}
@@ -65,8 +65,12 @@ func (s *scope) wait(why error) error {
 }
 
 // policySpec lets the run's pods reach each other's collectives, and the manager and monitoring /progress and /metrics. What they
-// reach themselves, such as datasets, is not restricted. It is the same for any number of workers.
-func (r *Reconciler) policySpec(run string) *networkingv1ac.NetworkPolicySpecApplyConfiguration {
+// reach themselves, such as datasets, is not restricted. Several pods with accelerators reach each other on every port: NCCL listens
+// on any that the kernel gives it (net.ipv4.ip_local_port_range), libtpu on 8471 and others by its version. For CPUs it is the same
+// for any number of workers.
+// https://docs.nvidia.com/deeplearning/nccl/user-guide/docs/troubleshooting/networking_troubleshooting.html, IP ports
+// https://cloud.google.com/kubernetes-engine/docs/how-to/tpus, containerPort 8471
+func (r *Reconciler) policySpec(run string, acceleratorGroup bool) *networkingv1ac.NetworkPolicySpecApplyConfiguration {
 	from := func(peers ...*networkingv1ac.NetworkPolicyPeerApplyConfiguration) *networkingv1ac.NetworkPolicyIngressRuleApplyConfiguration {
 		return networkingv1ac.NetworkPolicyIngressRule().WithFrom(peers...)
 	}
@@ -84,13 +88,14 @@ func (r *Reconciler) policySpec(run string) *networkingv1ac.NetworkPolicySpecApp
 			WithMatchExpressions(metav1ac.LabelSelectorRequirement().
 				WithKey(corev1.LabelMetadataName).WithOperator(metav1.LabelSelectorOpIn).WithValues(names...))))
 	}
+	among := from(networkingv1ac.NetworkPolicyPeer().WithPodSelector(ours))
+	if !acceleratorGroup {
+		among = among.WithPorts(port(contract.CollectivePort))
+	}
 	return networkingv1ac.NetworkPolicySpec().
 		WithPodSelector(ours).
 		WithPolicyTypes(networkingv1.PolicyTypeIngress).
-		WithIngress(
-			from(networkingv1ac.NetworkPolicyPeer().WithPodSelector(ours)).WithPorts(port(contract.CollectivePort)),
-			from(near...).WithPorts(port(contract.HTTPPort)),
-		)
+		WithIngress(among, from(near...).WithPorts(port(contract.HTTPPort)))
 }
 
 // sameSpec compares what is with what is to be applied, which names every field that the API server would default.

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 	"sigs.k8s.io/yaml"
 
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	wrap "github.com/simclr-operator/simclr-operator/controllers/testing"
 )
 
@@ -20,31 +21,52 @@ func TestNetworkPolicy(t *testing.T) {
 		ManagerNamespace: "simclr-system", ManagerLabels: map[string]string{"app.kubernetes.io/name": "simclr-operator"},
 		MonitoringNamespaces: []string{"monitoring", "observability"},
 	}}
-	const want = `
+	const head = `
 podSelector: {matchLabels: {training.simclr.dev/run: run}}
 policyTypes: [Ingress]
 ingress:
-- ports: [{protocol: TCP, port: 7070}]
-  from: [{podSelector: {matchLabels: {training.simclr.dev/run: run}}}]
+`
+	const tail = `
 - ports: [{protocol: TCP, port: 8080}]
   from:
   - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: simclr-system}}
     podSelector: {matchLabels: {app.kubernetes.io/name: simclr-operator}}
   - namespaceSelector: {matchExpressions: [{key: kubernetes.io/metadata.name, operator: In, values: [monitoring, observability]}]}
 `
-	text, err := json.Marshal(r.policySpec("run"))
-	if err != nil {
-		t.Fatal(err)
+	const collectives = `- {from: [{podSelector: {matchLabels: {training.simclr.dev/run: run}}}], ports: [{protocol: TCP, port: 7070}]}`
+	const every = `- {from: [{podSelector: {matchLabels: {training.simclr.dev/run: run}}}]}`
+	gpu := v1alpha1.AcceleratorSpec{Type: v1alpha1.NvidiaGPU}
+	slice := func(topology string) v1alpha1.AcceleratorSpec {
+		return v1alpha1.AcceleratorSpec{Type: v1alpha1.TPU, Generation: "v6e", Topology: topology}
 	}
-	var got, wanted any
-	if err := json.Unmarshal(text, &got); err != nil {
-		t.Fatal(err)
-	}
-	if err := yaml.Unmarshal([]byte(want), &wanted); err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(wanted, got); diff != "" {
-		t.Errorf("spec (-want +got):\n%s", diff)
+	for name, tc := range map[string]struct {
+		run   *wrap.RunWrapper
+		among string
+	}{
+		"a CPU":                     {wrap.MakeRun("ns", "run"), collectives},
+		"several CPUs":              {wrap.MakeRun("ns", "run").Workers(4), collectives},
+		"a worker with GPUs":        {wrap.MakeRun("ns", "run").Accelerator(gpu), collectives},
+		"several workers with GPUs": {wrap.MakeRun("ns", "run").Accelerator(gpu).Workers(2), every},
+		"an encoder taken over":     {wrap.MakeRun("ns", "run").Accelerator(gpu).Workers(2).FromURI("pvc://c/encoder"), collectives},
+		"a host of TPUs":            {wrap.MakeRun("ns", "run").Accelerator(slice("2x4")), collectives},
+		"a TPU slice of four hosts": {wrap.MakeRun("ns", "run").Accelerator(slice("4x4")), every},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text, err := json.Marshal(r.policySpec("run", scopeOf(t, tc.run).acceleratorGroup()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got, wanted any
+			if err := json.Unmarshal(text, &got); err != nil {
+				t.Fatal(err)
+			}
+			if err := yaml.Unmarshal([]byte(head+tc.among+tail), &wanted); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(wanted, got); diff != "" {
+				t.Errorf("spec (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
 
@@ -62,6 +84,7 @@ func TestNetworkPolicyIsAppliedOnlyWhenDifferent(t *testing.T) {
 	})
 	r.Neighbours = Neighbours{ManagerNamespace: "simclr-system", ManagerLabels: map[string]string{"a": "b"}}
 	s := newScope(wrap.MakeRun("ns", "run").UID("uid").Obj(), r.Clock.Now())
+	s.config = scopeOf(t, wrap.MakeRun("ns", "run")).config
 	network := func() (policy networkingv1.NetworkPolicy) {
 		t.Helper()
 		applied = nil

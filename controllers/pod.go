@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 )
 
 const (
@@ -38,11 +39,7 @@ func (r *Reconciler) podTemplate(s *scope, stage string, number int32, l ledger)
 		selector = map[string]string{}
 	}
 	maps.Copy(selector, t.NodeSelector)
-	volumes, mounts := podVolumes(s)
-	if s.workersOf(stage) > 1 {
-		volume, mount := keyVolume(s.run.Name)
-		volumes, mounts = append(volumes, volume), append(mounts, mount)
-	}
+	volumes, mounts := podVolumes(s, stage)
 	return corev1.PodTemplateSpec{
 		ObjectMeta: metav1.ObjectMeta{Labels: labels, Annotations: t.Annotations},
 		Spec: corev1.PodSpec{
@@ -107,6 +104,9 @@ func (r *Reconciler) environment(s *scope, stage string, number int32) []corev1.
 	}
 	if workers := s.workersOf(stage); workers > 1 {
 		env = append(env, groupEnvironment(s.run.Name, stage, number, workers)...)
+		if s.config.Spec.Accelerator.Type == v1alpha1.TPU {
+			env = append(env, sliceEnvironment(JobName(s.run.Name, stage, number), workers)...)
+		}
 	}
 	if r.DatasetMirror != "" {
 		env = append(env, corev1.EnvVar{Name: contract.EnvDatasetMirror, Value: r.DatasetMirror})
@@ -120,7 +120,7 @@ func (r *Reconciler) environment(s *scope, stage string, number int32) []corev1.
 	return env
 }
 
-func podVolumes(s *scope) ([]corev1.Volume, []corev1.VolumeMount) {
+func podVolumes(s *scope, stage string) ([]corev1.Volume, []corev1.VolumeMount) {
 	volumes := []corev1.Volume{
 		{Name: "run", VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
 			LocalObjectReference: corev1.LocalObjectReference{Name: ConfigMapName(s.run.Name, s.run.Status.ConfigHash)},
@@ -132,6 +132,14 @@ func podVolumes(s *scope) ([]corev1.Volume, []corev1.VolumeMount) {
 		{Name: "run", MountPath: path.Dir(contract.RunFile), ReadOnly: true},
 		{Name: "tmp", MountPath: "/tmp"},
 		{Name: "output", MountPath: contract.OutputDir},
+	}
+	if s.workersOf(stage) > 1 {
+		volume, mount := keyVolume(s.run.Name)
+		volumes, mounts = append(volumes, volume), append(mounts, mount)
+	}
+	if s.sharesMemory(stage) {
+		volume, mount := sharedMemory()
+		volumes, mounts = append(volumes, volume), append(mounts, mount)
 	}
 	secrets, at := secretVolumes(&s.config.Spec)
 	volumes, mounts = append(volumes, secrets...), append(mounts, at...)

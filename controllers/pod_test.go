@@ -13,8 +13,8 @@ import (
 	wrap "github.com/simclr-operator/simclr-operator/controllers/testing"
 )
 
-// attemptFor makes the second attempt at a run's pretrain stage.
-func attemptFor(t *testing.T, w *wrap.RunWrapper, l ledger, claims ...string) *attempt {
+// scopeOf is a run's, whose configuration is fixed.
+func scopeOf(t *testing.T, w *wrap.RunWrapper, claims ...string) *scope {
 	t.Helper()
 	resolved, err := v1alpha1.Resolve(w.UID("uid").Obj())
 	if err != nil {
@@ -26,9 +26,21 @@ func attemptFor(t *testing.T, w *wrap.RunWrapper, l ledger, claims ...string) *a
 	}
 	s := &scope{run: w.Obj(), config: config, claims: claims}
 	s.run.Status.ConfigHash, s.run.Status.OutputClaim, s.run.Status.ContractVersion = "0123456789abcdef", "out", 1
+	return s
+}
+
+// attemptFor makes the second attempt at a run's pretrain stage.
+func attemptFor(t *testing.T, w *wrap.RunWrapper, l ledger, claims ...string) *attempt {
+	t.Helper()
+	return attemptAt(t, w, "pretrain", l, claims...)
+}
+
+// attemptAt makes the second attempt at a stage.
+func attemptAt(t *testing.T, w *wrap.RunWrapper, stage string, l ledger, claims ...string) *attempt {
+	t.Helper()
 	r := &Reconciler{DatasetMirror: "http://mirror", Client: fake.NewClientBuilder().Build()}
 	r.jobSets.Store(true)
-	a, err := r.workload(t.Context(), s, "pretrain", 2, l)
+	a, err := r.workload(t.Context(), scopeOf(t, w, claims...), stage, 2, l)
 	if err != nil {
 		t.Fatal(err)
 	}
