@@ -94,7 +94,7 @@ def ours(case, emit):
     with tempfile.TemporaryDirectory() as out:
         file = Path(out) / "run.yaml"
         file.write_text(case.spec())
-        r = run([emit, "-f", file, "-devices", str(case.devices), "-o", out])
+        r = run([emit, "-f", file, "-devices", str(case.devices), "-platform", case.platform, "-o", out])
         if r.returncode:
             raise SystemExit(f"{case.name}: {r.stderr}")
         return (Path(out) / "step.mlir").read_text()

@@ -1,7 +1,7 @@
 // Command emit writes the programs of a run's pretraining step as StableHLO, as engine/xla would compile them. It needs
 // neither a device nor a plugin, so that a step can be compiled for chips that are not here.
 //
-//	go run ./hack/accelerators/emit -f run.yaml -devices 8 -o DIR
+//	go run ./hack/accelerators/emit -f run.yaml -devices 8 -platform cuda -o DIR
 //
 // writes DIR/step.mlir and DIR/step.json, which lists the inputs and outputs in their order; with micro-batches
 // forward, backward, update and ntxent instead. The batch is the spec's, of all devices together.
@@ -23,15 +23,16 @@ import (
 func main() {
 	file := flag.String("f", "", "the SimCLRRun, YAML or JSON")
 	devices := flag.Int("devices", 1, "devices that share the batch as one program")
+	platform := flag.String("platform", "cuda", "what is compiled for: cuda or tpu")
 	out := flag.String("o", ".", "directory that the programs are written to")
 	flag.Parse()
-	if err := write(*file, *devices, *out); err != nil {
+	if err := write(*file, emit.Options{Devices: *devices, Platform: *platform}, *out); err != nil {
 		fmt.Fprintln(os.Stderr, "emit:", err)
 		os.Exit(1)
 	}
 }
 
-func write(file string, devices int, out string) error {
+func write(file string, o emit.Options, out string) error {
 	c, err := read(file)
 	if err != nil {
 		return err
@@ -44,7 +45,7 @@ func write(file string, devices int, out string) error {
 		return err
 	}
 	for _, p := range programs {
-		texts, err := emit.Programs(p, emit.Options{Devices: devices})
+		texts, err := emit.Programs(p, o)
 		if err != nil {
 			return err
 		}

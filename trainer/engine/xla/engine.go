@@ -116,7 +116,7 @@ func (e *Engine) Compile(p engine.Program) (engine.Executable, error) { return e
 
 // New compiles a program; the concrete type gives tests float64 access to its values.
 func (e *Engine) New(p engine.Program) (*Executable, error) {
-	programs, err := emit.Programs(p, emit.Options{Devices: len(e.mesh.ids), Float64: e.options.Float64})
+	programs, err := emit.Programs(p, emit.Options{Devices: len(e.mesh.ids), Float64: e.options.Float64, Platform: e.info.Platform})
 	if err != nil {
 		return nil, fmt.Errorf("xla: %w", err)
 	}

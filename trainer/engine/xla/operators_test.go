@@ -11,6 +11,7 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/emit"
 	"github.com/simclr-operator/simclr-operator/trainer/op"
 )
 
@@ -167,41 +168,64 @@ func operatorCases() map[string]operatorCase {
 	return cases
 }
 
-// Every operator, forward and as a gradient, in float64.
+// Every operator, forward and as a gradient, in float64; those that are written otherwise for TPUs also so.
 func TestOperatorsAgainstInterpreter(t *testing.T) {
 	e := newEngine(t, 1, true)
+	other := newEngine(t, 1, true)
+	other.info.Platform = "tpu"
+	otherwise := 0
 	for name, tc := range operatorCases() {
-		t.Run(name, func(t *testing.T) {
-			r := rand.New(rand.NewPCG(3, 4))
-			var arrays []interp.Array
-			var feeds [][]float64
-			for _, o := range tc.in {
-				a := o.draw(r)
-				arrays, feeds = append(arrays, a), append(feeds, a.V)
-			}
-			p := alone(t, tc)
-			i, err := interp.New(p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			want, err := i.Run64(0, arrays...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			x, err := e.New(p)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got, err := x.Run64(0, feeds...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if d := far(got[0], want[0].V); !(d < 1e-9) {
-				t.Errorf("differs from the interpreter by %.1e of the largest value", d)
-			}
-			if err := x.Close(); err != nil {
-				t.Error(err)
-			}
-		})
+		t.Run(name, func(t *testing.T) { againstInterpreter(t, e, tc) })
+		if p := alone(t, tc); text(t, p, "tpu") != text(t, p, e.info.Platform) {
+			otherwise++
+			t.Run(name+" on a TPU", func(t *testing.T) { againstInterpreter(t, other, tc) })
+		}
+	}
+	if otherwise == 0 {
+		t.Error("no operator is written otherwise for TPUs")
+	}
+}
+
+// text of a program's first segment for a platform.
+func text(t *testing.T, p engine.Program, platform string) string {
+	t.Helper()
+	programs, err := emit.Programs(p, emit.Options{Platform: platform})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(programs[0].Text)
+}
+
+func againstInterpreter(t *testing.T, e *Engine, tc operatorCase) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(3, 4))
+	var arrays []interp.Array
+	var feeds [][]float64
+	for _, o := range tc.in {
+		a := o.draw(r)
+		arrays, feeds = append(arrays, a), append(feeds, a.V)
+	}
+	p := alone(t, tc)
+	i, err := interp.New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := i.Run64(0, arrays...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := e.New(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := x.Run64(0, feeds...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := far(got[0], want[0].V); !(d < 1e-9) {
+		t.Errorf("differs from the interpreter by %.1e of the largest value", d)
+	}
+	if err := x.Close(); err != nil {
+		t.Error(err)
 	}
 }

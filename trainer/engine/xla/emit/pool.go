@@ -31,13 +31,18 @@ func maxPool(e *emission, o op.MaxPool2D, in []value, _ []int) value {
 }
 
 // maxPoolGrad pads x itself, and adds to −0, addition's neutral element: so XLA:GPU makes what is padded once more instead of
-// keeping x from the forward pass, and keeps no zeros since then that ReLU could use, too.
+// keeping x from the forward pass, and keeps no zeros since then that ReLU could use, too. On a TPU what is padded would be made and
+// read in full.
 func maxPoolGrad(e *emission, o op.MaxPool2DGrad, in []value, _ []int) value {
 	x, dy := in[0], to(in[1], in[0].Shape().DType)
 	t := x.Shape().DType
+	if e.tpu {
+		return must(stablehlo.SelectAndScatter(x, dy, e.scalar(0, t), e.fold("first of the largest", t), e.fold("sum", t),
+			inSpace(1, o.Size), inSpace(1, o.Stride), padded(o.Pad, o.Pad)))
+	}
 	edge := inSpace(0, o.Pad)
-	padded := must(stablehlo.Pad(x, e.scalar(lowest, t), edge, edge, inSpace(0, 0)))
-	dx := must(stablehlo.SelectAndScatter(padded, dy, e.scalar(math.Copysign(0, -1), t), e.fold("first of the largest", t), e.fold("sum", t),
+	around := must(stablehlo.Pad(x, e.scalar(lowest, t), edge, edge, inSpace(0, 0)))
+	dx := must(stablehlo.SelectAndScatter(around, dy, e.scalar(math.Copysign(0, -1), t), e.fold("first of the largest", t), e.fold("sum", t),
 		inSpace(1, o.Size), inSpace(1, o.Stride), nil))
 	for _, axis := range space {
 		dx = part(dx, axis, o.Pad, o.Pad+dims(x)[axis])

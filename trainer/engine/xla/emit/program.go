@@ -23,7 +23,13 @@ type Options struct {
 	Devices int
 	// Float64 computes everything in double precision, for tests that compare executors.
 	Float64 bool
+	// Platform is PJRT's name of what the program is compiled for, such as cuda or tpu: a few operators are written as its compiler
+	// does them best.
+	Platform string
 }
+
+// tpu is the platform of TPUs.
+const tpu = "tpu"
 
 // Kind is what a program's input or output is.
 type Kind int
@@ -101,6 +107,7 @@ type emission struct {
 	p       engine.Program
 	segment int
 	devices int
+	tpu     bool
 	builder *stablehlo.Builder
 	mesh    *shardy.DeviceMesh // nil: one device
 	fn      *stablehlo.Function
@@ -121,7 +128,7 @@ func alone(name string, o Options) (*emission, error) {
 }
 
 func newEmission(p engine.Program, segment int, o Options) (*emission, error) {
-	e := &emission{p: p, segment: segment, devices: o.Devices, exact: dtypes.Float32, activation: dtypes.Float32,
+	e := &emission{p: p, segment: segment, devices: o.Devices, tpu: o.Platform == tpu, exact: dtypes.Float32, activation: dtypes.Float32,
 		builder: stablehlo.New(stablehlo.NormalizeIdentifier(p.Segments[segment].Name)),
 		values:  map[*gorgonia.Node]value{}, foldings: map[folding]*stablehlo.Function{}, similar: map[similarityKey]*similarity{},
 		normalized: map[value]bool{}, again: map[value]value{}}
