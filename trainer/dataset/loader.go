@@ -39,6 +39,9 @@ type LoaderConfig struct {
 	Again bool
 	// Dealt: the second of two views in a part are of the images of the global batch that plan.SecondView says.
 	Dealt bool
+	// Rows: rank r has the r-th part of the rows of the global batch, which are its images' first views, then their second ones; else
+	// of its images, with all views of each. Of two workers one has all first views, the other all second ones.
+	Rows bool
 	// Sequential gives the images once, in the set's order, the last batch smaller; else every epoch is
 	// shuffled by Seed, and the last, smaller batch is dropped.
 	Sequential bool
@@ -68,11 +71,13 @@ type Batch struct {
 	Pixels     []float32
 	Sources    []uint8
 	Parameters []float32
-	// Labels of the B images, -1 without labels, and their indices in the dataset.
+	// Labels of the B images, -1 without labels, and their indices in the dataset. Of a part of the rows (LoaderConfig.Rows) they are
+	// each row's.
 	Labels, Images []int
 	// Seconds are the images of the second views, where they are dealt out.
 	Seconds []int
 
+	of     []int // the view that each row is, where a worker has a part of the rows
 	loader *Loader
 }
 
@@ -109,6 +114,8 @@ func NewLoader(c LoaderConfig) (*Loader, error) {
 		return nil, contract.UserErrorf("InvalidBatch", "batchSize %d over %d workers gives no image to each; raise spec.batchSize", c.Batch*c.World, c.World)
 	case c.Dealt && (c.Views != 2 || c.Sequential):
 		return nil, errors.New("second views are dealt out of two, in training")
+	case c.Rows && (c.Dealt || c.Sequential || c.Parts > 1):
+		return nil, errors.New("a part of the rows is one of whole batches, in training")
 	case c.Edge > 0 && c.Parameters < 1:
 		return nil, errors.New("prepared views have parameters")
 	case c.Batch%c.Parts != 0:
@@ -188,9 +195,26 @@ func (l *Loader) sequence() []int {
 	return parts
 }
 
+// ownRows of a global batch are this rank's: each one's image, and which view it is.
+func (l *Loader) ownRows(global []int) (images, of []int) {
+	n := l.c.Views * l.c.Batch
+	for row := l.c.Rank * n; row < (l.c.Rank+1)*n; row++ {
+		images, of = append(images, global[row%len(global)]), append(of, row/len(global))
+	}
+	return images, of
+}
+
 func (l *Loader) newBatch(epoch, index, part int, global []int) *Batch {
-	images, seconds := l.part(global, part)
-	b := &Batch{Epoch: epoch, Index: index, Part: part, Images: images, Seconds: seconds, Labels: make([]int, len(images)), loader: l}
+	b := &Batch{Epoch: epoch, Index: index, Part: part, loader: l}
+	views := l.c.Views * l.c.Batch / l.c.Parts
+	if l.c.Rows {
+		b.Images, b.of = l.ownRows(global)
+	} else {
+		b.Images, b.Seconds = l.part(global, part)
+		views = l.c.Views * len(b.Images)
+	}
+	images := b.Images
+	b.Labels = make([]int, len(images))
 	for i, image := range images {
 		b.Labels[i] = l.c.Data.Label(image)
 	}
@@ -199,7 +223,6 @@ func (l *Loader) newBatch(epoch, index, part int, global []int) *Batch {
 	case m = <-l.free:
 	default:
 	}
-	views := l.c.Views * len(images)
 	if l.c.Edge > 0 {
 		b.Sources, b.Parameters = sized(m.sources, views*3*l.c.Edge*l.c.Edge), sized(m.parameters, views*l.c.Parameters)
 	} else {

@@ -44,6 +44,11 @@ func (stamp) Apply(dst []float32, img Image, epoch, index, view int) {
 	}
 }
 
+func (stamp) Prepare(source []uint8, parameters []float32, _ Image, epoch, index, view int) {
+	source[0], source[1], source[2] = uint8(epoch), uint8(index), uint8(view)
+	parameters[0] = float32(index)
+}
+
 func config(n, batch int) LoaderConfig {
 	return LoaderConfig{Data: numbers{n: n, classes: 7}, Batch: batch, Size: 1, Views: 2, NewTransform: func() Transform { return stamp{} }, Seed: 5, Workers: 2}
 }
@@ -71,7 +76,7 @@ func read(t *testing.T, l *Loader, epoch, batch, n int) []Batch {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, Batch{Epoch: b.Epoch, Index: b.Index, Part: b.Part, Pixels: slices.Clone(b.Pixels), Labels: b.Labels, Images: b.Images, Seconds: b.Seconds})
+		all = append(all, Batch{Epoch: b.Epoch, Index: b.Index, Part: b.Part, Pixels: slices.Clone(b.Pixels), Sources: slices.Clone(b.Sources), Parameters: slices.Clone(b.Parameters), Labels: b.Labels, Images: b.Images, Seconds: b.Seconds})
 		b.Release()
 	}
 	return all

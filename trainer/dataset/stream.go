@@ -120,7 +120,9 @@ func (l *Loader) fill(j job, transform Transform, pixels *[]uint8) error {
 	}
 	for i := j.from; i < j.to; i++ {
 		var err error
-		if b.Seconds == nil {
+		if b.of != nil {
+			err = l.draw(b, i, b.Images[i], transform, pixels, b.of[i])
+		} else if b.Seconds == nil {
 			err = l.draw(b, i, b.Images[i], transform, pixels, both...)
 		} else if err = l.draw(b, i, b.Images[i], transform, pixels, 0); err == nil {
 			err = l.draw(b, i, b.Seconds[i], transform, pixels, 1)
@@ -143,6 +145,9 @@ func (l *Loader) draw(b *Batch, i, image int, transform Transform, pixels *[]uin
 	}
 	for _, v := range views {
 		at := v*len(b.Images) + i
+		if b.of != nil {
+			at = i
+		}
 		if l.c.Edge > 0 {
 			transform.(Preparer).Prepare(row(b.Sources, at, 3*l.c.Edge*l.c.Edge), row(b.Parameters, at, l.c.Parameters), img, b.Epoch, image, v)
 		} else {

@@ -100,6 +100,30 @@ type Engine interface {
 // WholeStepper is an engine that is best at programs of one segment with everything in it: its values never leave the device.
 type WholeStepper interface{ WholeStep() bool }
 
+// Joint is an engine of one of several processes whose devices are one program: all compile it and run it at the same time, and each
+// feeds, of what devices share, its own part of the rows. What one process computes alone it does by Alone, the engine of its own
+// devices, which ends with the joint one and is not closed.
+type Joint interface {
+	Processes() int
+	Alone() Engine
+}
+
+// Processes of an engine's programs: 1 for an engine that does not say.
+func Processes(e Engine) int {
+	if j, ok := e.(Joint); ok {
+		return max(1, j.Processes())
+	}
+	return 1
+}
+
+// Alone is the engine of this process's own devices.
+func Alone(e Engine) Engine {
+	if j, ok := e.(Joint); ok {
+		return j.Alone()
+	}
+	return e
+}
+
 // Devices of an engine that share a batch's images, where it has as many for each: 1 for an engine that does not say.
 func Devices(e Engine) int {
 	if d, ok := e.(interface{ Devices() int }); ok {

@@ -3,6 +3,7 @@ package pretrain
 import (
 	"errors"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
@@ -70,4 +71,35 @@ func TestWorkersWithAcceleratorsHaveTheirOwnStatistics(t *testing.T) {
 		}
 		return s.Close()
 	})
+}
+
+// joint is an engine of so many processes.
+type joint struct {
+	engine.Engine
+	processes int
+}
+
+func (j joint) WholeStep() bool      { return true }
+func (j joint) Processes() int       { return j.processes }
+func (j joint) Alone() engine.Engine { return j.Engine }
+
+// An engine of several processes takes a step of as many workers, with global statistics, at once; nothing else.
+func TestOneProgramIsOfAllWorkers(t *testing.T) {
+	for name, change := range map[string]func(c *Config, processes *int){
+		"other processes":    func(_ *Config, processes *int) { *processes = 3 },
+		"each worker's norm": func(c *Config, _ *int) { c.Statistics = v1alpha1.BatchNormWorker },
+		"micro-batches":      func(c *Config, _ *int) { c.Statistics, c.MicroBatch = v1alpha1.BatchNormMicroBatch, 2 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, processes := cached(), 2
+			c.Statistics = v1alpha1.BatchNormGlobal
+			change(&c, &processes)
+			together(t, 2, func(w collective.Collective) error {
+				if _, err := NewStepper(joint{interp.Engine{}, processes}, c, w); err == nil || !strings.Contains(err.Error(), "processes are one program") {
+					t.Errorf("error %v", err)
+				}
+				return nil
+			})
+		})
+	}
 }

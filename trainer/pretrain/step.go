@@ -64,6 +64,9 @@ func NewStepper(e engine.Engine, c Config, workers collective.Collective) (*Step
 	if s.parts > 1 && (c.Statistics == v1alpha1.BatchNormGlobal || c.Statistics == v1alpha1.BatchNormWorker) {
 		return nil, fmt.Errorf("batch norm's statistics %s are of one micro-batch a worker, not of %d", c.Statistics, s.parts)
 	}
+	if err := s.checkJoint(e); err != nil {
+		return nil, err
+	}
 	if s.whole(e) {
 		if err := s.compileWhole(e); err != nil {
 			return nil, err

@@ -2,22 +2,36 @@ package pretrain
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
 	"github.com/simclr-operator/simclr-operator/trainer/weights"
 )
 
-// whole says whether the step is one program: where the engine is best at that, and all views are here at once.
+// whole says whether the step is one program: where the engine is best at that, and its devices have all views at once. Those of
+// several workers are an engine's whose processes are one program; each worker then feeds its part of the rows of the global batch,
+// all first views and then all second: of two workers one feeds the first views, the other the second.
 func (s *Stepper) whole(e engine.Engine) bool {
 	w, ok := e.(engine.WholeStepper)
-	return ok && w.WholeStep() && s.parts == 1 && s.workers.Size() == 1
+	return ok && w.WholeStep() && s.parts == 1 && s.workers.Size() == engine.Processes(e)
 }
 
-// compileWhole compiles the step as one program and draws the first weights.
+// checkJoint is an error where an engine of several processes cannot have the step as the one program that it is there.
+func (s *Stepper) checkJoint(e engine.Engine) error {
+	n := engine.Processes(e)
+	if n == 1 || n == s.workers.Size() && s.parts == 1 && s.c.Statistics == v1alpha1.BatchNormGlobal {
+		return nil
+	}
+	return fmt.Errorf("the devices of %d processes are one program, and it is for as many workers, each with its images at once, with batch norm's statistics Global: not for %d workers, %d micro-batches and %s",
+		n, s.workers.Size(), s.parts, s.c.Statistics)
+}
+
+// compileWhole compiles the step as one program, of all workers, and draws the first weights.
 func (s *Stepper) compileWhole(e engine.Engine) (err error) {
-	if s.program, err = model.Whole(s.c.Model, s.c.Images, s.c.Temperature, s.c.Optimizer); err != nil {
+	if s.program, err = model.Whole(s.c.Model, s.c.Images*s.workers.Size(), s.c.Temperature, s.c.Optimizer); err != nil {
 		return err
 	}
 	if s.network, err = e.Compile(s.program.Program); err != nil {

@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,14 +10,38 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/checkpoint"
+	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/emit"
 	"github.com/simclr-operator/simclr-operator/trainer/plan"
 )
 
+// oneProgram says that workers with accelerators are one XLA program: where batch norm is over the images of all. Else each worker's
+// devices are one, and what workers exchange goes through their hosts.
+func oneProgram(s *v1alpha1.SimCLRRunSpec, workers int) bool {
+	return workers > 1 && s.Accelerator.Type != v1alpha1.CPU && s.Pretraining.BatchNormStatistics == v1alpha1.BatchNormGlobal
+}
+
+// joined makes an engine's options those of one of several workers that are one program. XLA's client for GPUs finds the others by the
+// workers' store, that for TPUs by the variables that the slice's hosts are given. The context ends that, until found is called: in the
+// first steps NCCL asks the store, too, and a step that has begun is not given up by one worker.
+func joined(ctx context.Context, x *xla.Options, accelerator v1alpha1.AcceleratorType, workers collective.Collective) (found func(), err error) {
+	g, ok := workers.(interface{ KeyValues() collective.KeyValues })
+	if !ok {
+		return nil, fmt.Errorf("the %d workers have no store by which one program's could find each other", workers.Size())
+	}
+	asking, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	ended := context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })
+	x.Processes = &xla.Processes{Rank: workers.Rank(), Size: workers.Size(), Store: g.KeyValues(), Context: asking}
+	if accelerator == v1alpha1.NvidiaGPU {
+		x.Client = x.Processes.GPUOptions()
+	}
+	return func() { ended() }, nil
+}
+
 // newAccelerated is the engine of an accelerator, by the plugin that the image has.
-func newAccelerated(o Options, environment checkpoint.Environment) (engine.Engine, checkpoint.Environment, error) {
+func newAccelerated(ctx context.Context, o Options, workers collective.Collective, environment checkpoint.Environment) (engine.Engine, checkpoint.Environment, error) {
 	accelerator := o.Run.Spec.Accelerator
 	plugin := xla.Find(accelerator.Type)
 	if plugin == "" {
@@ -24,9 +49,20 @@ func newAccelerated(o Options, environment checkpoint.Environment) (engine.Engin
 			"no engine for %s in this image: it trains on CPU only; set accelerator.type to CPU, or template.image to an image that has one", accelerator.Type)
 	}
 	x := xla.Options{Plugin: plugin, Devices: plan.WorkerDevices(accelerator), Cache: filepath.Join(o.Output, contract.CompiledDir), Log: o.Log}
+	found := func() {}
+	if oneProgram(&o.Run.Spec, workers.Size()) {
+		var err error
+		if found, err = joined(ctx, &x, accelerator.Type, workers); err != nil {
+			return nil, environment, err
+		}
+	}
+	if o.accelerated != nil {
+		o.accelerated(&x)
+	}
 	e, err := xla.New(x)
+	found()
 	if err != nil {
-		return nil, environment, acceleratedError(err)
+		return nil, environment, stopped(ctx, acceleratedError(err))
 	}
 	info := e.Info()
 	if err := checkTopology(accelerator, info.Devices); err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 // views gives two augmented views of a worker's part of the pretraining images, a micro-batch at a time, and tells
-// when one begins.
+// when one begins. Of workers that are one program it gives the worker's part of the batch's rows.
 func (d *data) views(s plan.Stage, rank int, begun func()) (*microBatches, error) {
 	c, err := d.augmentations()
 	if err != nil {
@@ -23,6 +23,7 @@ func (d *data) views(s plan.Stage, rank int, begun func()) (*microBatches, error
 	l := dataset.LoaderConfig{
 		Data: d.train, Batch: s.Share(), Views: 2, Parts: s.MicroBatches(), Again: s.ViewsTwice, Rank: rank, World: s.Workers,
 		Dealt: d.spec.Pretraining.BatchNormStatistics != v1alpha1.BatchNormGlobal,
+		Rows:  oneProgram(d.spec, s.Workers),
 	}
 	if !l.Again {
 		l.Prefetch = 2 * l.Parts

@@ -2,6 +2,7 @@ package stage
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -11,6 +12,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/checkpoint"
+	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
@@ -37,10 +39,10 @@ func ConfigHash(s *v1alpha1.SimCLRRunSpec) (string, error) {
 }
 
 // newEngine is the engine for an accelerator, and what bit-identical resuming depends on.
-func newEngine(o Options) (engine.Engine, checkpoint.Environment, error) {
+func newEngine(ctx context.Context, o Options, workers collective.Collective) (engine.Engine, checkpoint.Environment, error) {
 	environment := checkpoint.Environment{Threads: o.Threads}
 	if o.Run.Spec.Accelerator.Type != v1alpha1.CPU {
-		return newAccelerated(o, environment)
+		return newAccelerated(ctx, o, workers, environment)
 	}
 	if o.Engine == "interp" {
 		environment.Threads, environment.ISA = 1, "float64"

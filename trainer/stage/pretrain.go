@@ -7,6 +7,7 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/evaluate"
 	"github.com/simclr-operator/simclr-operator/trainer/export"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
@@ -88,7 +89,7 @@ func (r *runner) finish(ctx context.Context, results *v1alpha1.Results, w traine
 
 // features that a network with these weights represents training and test images by.
 func (r *runner) features(ctx context.Context, c model.Config, w trained, images, others evaluate.Images) (train, test evaluate.Matrix, err error) {
-	f, err := evaluate.NewInference(r.engine, c, 0)
+	f, err := evaluate.NewInference(engine.Alone(r.engine), c, 0)
 	if err != nil {
 		return train, test, r.fitting(err)
 	}

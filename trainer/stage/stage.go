@@ -18,6 +18,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/checkpoint"
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla"
 	"github.com/simclr-operator/simclr-operator/trainer/loop"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
 	"github.com/simclr-operator/simclr-operator/trainer/plan"
@@ -43,6 +44,8 @@ type Options struct {
 	Neighbours int
 	// Abandon ends the process: another worker was lost, and the stage did not end in time. It may be nil.
 	Abandon func(error)
+
+	accelerated func(*xla.Options) // changes an accelerator's, in tests; may be nil
 }
 
 // Run runs a stage to its end. The message is the one to leave at exit, in any case; its exit code is
@@ -135,7 +138,7 @@ type runner struct {
 // open opens what the stage needs: engine, checkpoints, data; and plans it.
 func open(ctx context.Context, o Options, hash string, workers collective.Collective) (*runner, error) {
 	r := &runner{Options: o, spec: &o.Run.Spec, hash: hash, workers: workers, model: model.FromSpec(&o.Run.Spec)}
-	e, environment, err := newEngine(o)
+	e, environment, err := newEngine(ctx, o, workers)
 	if err != nil {
 		return nil, err
 	}

@@ -67,14 +67,32 @@ func (o Options) together(ctx context.Context, f func(context.Context, collectiv
 	m, err := f(within, g)
 	close(ended)
 	watch.Wait()
-	if failed := g.Err(); err != nil && failed != nil && errors.Is(err, context.Canceled) {
-		err = failed
-	}
-	if err != nil {
+	if err = o.firstCause(err, g); err != nil {
 		g.Fail(err) // the others are told why
 	}
 	_ = g.Close() // it gives no error
 	return m, err
+}
+
+// firstCause of an error: that another worker was lost, where this one's end follows from it.
+func (o Options) firstCause(err error, g *collective.Group) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, context.Canceled):
+	case oneProgram(&o.Run.Spec, g.Size()) && contract.ExitCode(err) == contract.ExitDevice:
+		// a program of all workers fails on each where one is lost, and the devices may know before the group does
+		select {
+		case <-g.Failed():
+		case <-time.After(abandonTime):
+		}
+	default:
+		return err
+	}
+	if failed := g.Err(); failed != nil {
+		return failed
+	}
+	return err
 }
 
 // abandonTime is how long a worker may take to end once another is lost: with the 22 seconds that it takes to know that at most, less

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,6 +32,9 @@ func (e *Engine) key(p *emit.Program) string {
 	part(strconv.Itoa(p.Devices))
 	for _, s := range []string{e.info.Platform, e.info.Version, e.info.API, os.Getenv("XLA_FLAGS"), os.Getenv("LIBTPU_INIT_ARGS")} {
 		part(s)
+	}
+	if e.mesh.named {
+		part(fmt.Sprint("devices ", e.mesh.ids))
 	}
 	for _, d := range e.client.AddressableDevices() {
 		if description, err := d.GetDescription(); err == nil {

@@ -102,6 +102,26 @@ func (e *Engine) Info() Info { return e.info }
 // Devices of this process that share a batch.
 func (e *Engine) Devices() int { return e.options.Devices }
 
+// Processes that run the engine's programs together.
+func (e *Engine) Processes() int {
+	if e.options.Processes == nil {
+		return 1
+	}
+	return e.options.Processes.Size
+}
+
+// Alone is the engine of this process's devices, without those of other processes. It is not to be closed, and ends with e.
+func (e *Engine) Alone() engine.Engine { return e.alone() }
+
+func (e *Engine) alone() *Engine {
+	if e.options.Processes == nil {
+		return e
+	}
+	own := &Engine{client: e.client, plugin: e.plugin, options: e.options, info: e.info, mesh: e.mesh.alone()}
+	own.options.Processes, own.options.Devices = nil, len(own.mesh.local)
+	return own
+}
+
 // WholeStep says that a training step is best one program.
 func (e *Engine) WholeStep() bool { return true }
 
@@ -145,14 +165,16 @@ func (e *Engine) New(p engine.Program) (*Executable, error) {
 func (e *Engine) load(segment string, p *emit.Program) (*pjrt.LoadedExecutable, error) {
 	begun := time.Now()
 	c := e.client.Compile().WithStableHLO(p.Text)
-	if p.Devices > 1 {
+	if p.Devices > 1 || e.mesh.named {
 		c = c.WithShardy(len(e.mesh.local)) // what this process runs of it
 	}
 	kept, key := cache(e.options.Cache), e.key(p)
 	var options []byte
+	if e.mesh.named {
+		options = e.mesh.compileOptions()
+	}
 	if e.options.Processes != nil {
-		// XLA's compilers for GPUs share their measurements through the store: all compile, or none does
-		kept, options = "", e.mesh.compileOptions()
+		kept = "" // XLA's compilers for GPUs share their measurements through the store: all compile, or none does
 	}
 	l, made, served, err := e.plugin.compile(c, kept.read(key), options)
 	if err != nil {

@@ -47,6 +47,13 @@ type mesh struct {
 	ids   []int64 // of all, in the order of the parts
 	first int     // the first part of this process
 	local []int   // the numbers of this process's devices among those that it addresses, in the order of its parts
+	named bool    // by ids: there are other processes, and programs say which devices are theirs
+}
+
+// alone is the mesh of this process's devices.
+func (m mesh) alone() mesh {
+	m.ids, m.first = m.ids[m.first:m.first+len(m.local)], 0
+	return m
 }
 
 // single is the mesh of a process with so many devices.
@@ -92,7 +99,7 @@ func (p *plugin) meshOf(client unsafe.Pointer, processes *Processes, each int) (
 			}
 		}
 	}
-	m.first = processes.Rank * each
+	m.first, m.named = processes.Rank*each, true
 	return m, nil
 }
 

@@ -1,12 +1,11 @@
 package xla
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -15,30 +14,17 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/emit"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/xlatest"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
+	"github.com/simclr-operator/simclr-operator/trainer/pretrain"
 )
 
-// twins are two plugins that stand in for those of two processes: testdata/twin.c over XLA's backend for CPUs.
-func twins(t *testing.T) [2]string {
-	t.Helper()
-	t.Setenv("TWIN_OF", xlatest.QuickPlugin(t))
-	_, file, _, _ := runtime.Caller(0)
-	var so [2]string
-	for i := range so {
-		so[i] = filepath.Join(t.TempDir(), "twin.so") // each has variables of its own
-		if out, err := exec.CommandContext(t.Context(), "gcc", "-shared", "-fPIC", "-I", filepath.Dir(file), "-o", so[i],
-			filepath.Join(filepath.Dir(file), "testdata", "twin.c"), "-ldl", "-lpthread").CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-	}
-	return so
-}
-
 // connected gives each of two workers, connected over TCP, its part of one program.
-func connected(t *testing.T, f func(p *Processes)) {
+func connected(t *testing.T, f func(w collective.Collective, p *Processes)) {
 	t.Helper()
 	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -58,7 +44,7 @@ func connected(t *testing.T, f func(p *Processes)) {
 				t.Error(err)
 				return
 			}
-			f(&Processes{Rank: rank, Size: 2, Store: g.KeyValues()})
+			f(g, &Processes{Rank: rank, Size: 2, Store: g.KeyValues()})
 			if err := g.Barrier(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -70,8 +56,8 @@ func connected(t *testing.T, f func(p *Processes)) {
 
 // Two clients find each other by the store that the workers have, and are told by XLA's codes what it refuses.
 func TestClientsFindEachOther(t *testing.T) {
-	so := twins(t)
-	connected(t, func(p *Processes) {
+	so := xlatest.Twins(t)
+	connected(t, func(_ collective.Collective, p *Processes) {
 		e, err := New(Options{Plugin: so[p.Rank], Client: p.GPUOptions(), Processes: p})
 		if err != nil {
 			t.Errorf("process %d: %v", p.Rank, err)
@@ -88,8 +74,8 @@ func TestClientsFindEachOther(t *testing.T) {
 
 // A client that waits for a process that never comes ends with its context.
 func TestAClientDoesNotWaitForEver(t *testing.T) {
-	so := twins(t)
-	connected(t, func(p *Processes) {
+	so := xlatest.Twins(t)
+	connected(t, func(_ collective.Collective, p *Processes) {
 		if p.Rank == 1 {
 			return
 		}
@@ -170,8 +156,8 @@ func TestTwoProcessesMakeTheStepOfOne(t *testing.T) {
 	if err := one.Close(); err != nil || len(want) < 10 {
 		t.Fatal(len(want), err)
 	}
-	so := twins(t)
-	connected(t, func(p *Processes) {
+	so := xlatest.Twins(t)
+	connected(t, func(_ collective.Collective, p *Processes) {
 		e, err := New(Options{Plugin: so[p.Rank], Client: p.GPUOptions(), Processes: p})
 		if err != nil {
 			t.Error(err)
@@ -185,6 +171,55 @@ func TestTwoProcessesMakeTheStepOfOne(t *testing.T) {
 		}
 		if err := e.Close(); err != nil {
 			t.Error(err)
+		}
+	})
+}
+
+// remembering is an engine that remembers what it compiled.
+type remembering struct {
+	*Engine
+	made *Executable
+}
+
+func (r *remembering) Compile(p engine.Program) (engine.Executable, error) {
+	x, err := r.New(p)
+	r.made = x
+	return x, err
+}
+
+// What two workers of two devices compile is, byte by byte, what the program for all four is said to be: the one that
+// hack/accelerators/emit writes for chips that are not here, and whose memory plan tells.
+func TestWorkersCompileTheProgramOfAllDevices(t *testing.T) {
+	const images = 8
+	run := &v1alpha1.SimCLRRun{}
+	run.Spec.Dataset.Name, run.Spec.BatchSize, run.Spec.Encoder = "cifar-10", images, v1alpha1.EncoderSpec{Depth: 18, WidthMultiplier: "0.05"}
+	run, err := v1alpha1.Resolve(run)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole, err := pretrain.Programs(pretrain.FromSpec(&run.Spec, images, images))
+	if err != nil || len(whole) != 1 {
+		t.Fatal(len(whole), err)
+	}
+	want, err := emit.Programs(whole[0], emit.Options{Devices: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	so := xlatest.Twins(t)
+	connected(t, func(w collective.Collective, p *Processes) {
+		e, err := New(Options{Plugin: so[p.Rank], Client: p.GPUOptions(), Processes: p})
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		r := &remembering{Engine: e}
+		s, err := pretrain.NewStepper(r, pretrain.FromSpec(&run.Spec, images/2, images/2), w)
+		if err != nil {
+			t.Error(err)
+		} else if err := errors.Join(s.Close(), e.Close()); err != nil {
+			t.Error(err)
+		} else if len(r.made.programs) != 1 || !bytes.Equal(r.made.programs[0].Text, want[0].Text) {
+			t.Errorf("process %d compiles another program", p.Rank)
 		}
 	})
 }

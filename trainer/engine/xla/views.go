@@ -1,7 +1,6 @@
 package xla
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/gomlx/go-xla/pjrt"
@@ -18,11 +17,9 @@ type Views struct {
 	loaded  *pjrt.LoadedExecutable
 }
 
-// Views compiles the program of emit.Views.
+// Views compiles the program of emit.Views, for so many rows of this process: of several each makes its own.
 func (e *Engine) Views(c augment.Config, edge, rows int) (*Views, error) {
-	if e.options.Processes != nil {
-		return nil, errors.New("xla: views are made on the devices of one process alone")
-	}
+	e = e.alone()
 	p, err := emit.Views(c, edge, rows, emit.Options{Devices: e.options.Devices, Float64: e.options.Float64})
 	if err != nil {
 		return nil, fmt.Errorf("xla: views: %w", err)

@@ -64,7 +64,7 @@ func table(lines ...registered) map[reflect.Type]emitter {
 }
 
 // ErrSeveralWorkers says that what several workers compute together is no operator of one program.
-var ErrSeveralWorkers = errors.New("the workers of an accelerator are no one program yet: set pretraining.batchNormStatistics to Worker, or workers to 1")
+var ErrSeveralWorkers = errors.New("it is no operator of an accelerator's program, which has the devices of all workers; set pretraining.batchNormStatistics to Worker, or workers to 1")
 
 func emitterOf(o op.Operator) (emitter, error) {
 	e, ok := registry[reflect.TypeOf(o)]

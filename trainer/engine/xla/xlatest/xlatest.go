@@ -3,6 +3,7 @@ package xlatest
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -17,6 +18,23 @@ func Plugin(t testing.TB) string {
 		t.Fatalf("%v: run make pjrt, which fetches XLA's CPU backend for tests", err)
 	}
 	return path
+}
+
+// Twins are two plugins that stand in for those of two processes, of two devices each: ../testdata/twin.c over QuickPlugin.
+func Twins(t testing.TB) [2]string {
+	t.Helper()
+	t.Setenv("TWIN_OF", QuickPlugin(t))
+	_, file, _, _ := runtime.Caller(0)
+	xla := filepath.Join(filepath.Dir(file), "..")
+	var so [2]string
+	for i := range so {
+		so[i] = filepath.Join(t.TempDir(), "twin.so") // each has variables of its own
+		if out, err := exec.CommandContext(t.Context(), "gcc", "-shared", "-fPIC", "-I", xla, "-o", so[i],
+			filepath.Join(xla, "testdata", "twin.c"), "-ldl", "-lpthread").CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	return so
 }
 
 // QuickPlugin is Plugin, of which programs compile in half the time; convolutions are the library's either way. The plugin reads
