@@ -86,8 +86,8 @@ type PretrainingSpec struct {
 
 	// batchNormStatistics are what batch norm takes its means and variances over. Global: the whole batch, of all
 	// workers (paper section 2.2), which exchange them in every layer; so results do not depend on the number of workers.
-	// Of several workers with accelerators it is not there yet: one worker's devices are one program.
-	// Worker: each worker's images by themselves, with nothing exchanged. MicroBatch: each micro-batch by itself. Global
+	// Several workers with accelerators are one XLA program then; that is compiled, not run: no GPUs or TPUs in two pods have been at hand.
+	// Worker: each worker's images by themselves, with nothing exchanged; z and gradients go through the hosts of accelerators. MicroBatch: each micro-batch by itself. Global
 	// and Worker need a worker's images at once. Second views are of images of all groups that are normalised by
 	// themselves; the running statistics follow the mean over a step's groups.
 	// Default: Global, or MicroBatch where microBatchSize is set.

@@ -138,8 +138,6 @@ var trainingRules = map[string]rule{
 		"pretraining.batchNormStatistics: Global and Worker need a worker's images at once; set it to MicroBatch, or remove microBatchSize"},
 	"global statistics of two workers": {in(`batchSize: 256, workers: 2, pretraining: {microBatchSize: 128, batchNormStatistics: Global}`), in(`batchSize: 256, workers: 2, pretraining: {microBatchSize: 64, batchNormStatistics: Global}`),
 		"pretraining.batchNormStatistics: Global and Worker need a worker's images at once; set it to MicroBatch, or remove microBatchSize"},
-	"statistics of workers' GPUs": {in(`workers: 2, accelerator: {type: NvidiaGPU}, pretraining: {batchNormStatistics: Worker}`), in(`workers: 2, accelerator: {type: NvidiaGPU}`),
-		"pretraining.batchNormStatistics: Global, the default, is over workers of accelerator.type CPU only; set it to Worker, or workers to 1 and accelerator.devicesPerWorker higher"},
 	"a worker's statistics": {in(`batchSize: 256, workers: 2, pretraining: {batchNormStatistics: Worker}`), in(`batchSize: 256, workers: 2, pretraining: {microBatchSize: 64, batchNormStatistics: Worker}`),
 		"pretraining.batchNormStatistics: Global and Worker need a worker's images at once; set it to MicroBatch, or remove microBatchSize"},
 	"a micro-batch's statistics": {in(`batchSize: 256, pretraining: {microBatchSize: 64, batchNormStatistics: MicroBatch}`), pre(`batchNormStatistics: MicroBatch`),
