@@ -136,7 +136,7 @@ func (e *Engine) Compile(p engine.Program) (engine.Executable, error) { return e
 
 // New compiles a program; the concrete type gives tests float64 access to its values.
 func (e *Engine) New(p engine.Program) (*Executable, error) {
-	programs, err := emit.Programs(p, emit.Options{Devices: len(e.mesh.ids), Float64: e.options.Float64, Platform: e.info.Platform})
+	programs, err := emit.Programs(p, e.emitted())
 	if err != nil {
 		return nil, fmt.Errorf("xla: %w", err)
 	}
@@ -159,6 +159,11 @@ func (e *Engine) New(p engine.Program) (*Executable, error) {
 		}
 	}
 	return x, nil
+}
+
+// emitted are the options of the programs' texts.
+func (e *Engine) emitted() emit.Options {
+	return emit.Options{Devices: len(e.mesh.ids), Float64: e.options.Float64, Platform: e.info.Platform}
 }
 
 // load compiles a segment's program, or takes it from the cache.

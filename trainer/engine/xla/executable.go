@@ -186,6 +186,9 @@ func (x *Executable) Get(name string) (engine.Tensor, error) {
 		return engine.Tensor{}, fmt.Errorf("no variable %q", name)
 	}
 	data, err := x.e.download(x.values[n][0])
+	if shape := n.Shape(); err == nil && x.e.emitted().Turned(shape) {
+		data = reversed(data, shape[2]*shape[3], shape[1], shape[0])
+	}
 	return engine.Tensor{Shape: append([]int{}, n.Shape()...), Data: data}, err
 }
 
@@ -198,7 +201,12 @@ func (x *Executable) Set(name string, v engine.Tensor) error {
 	if len(v.Data) != engine.Size(n.Shape()) {
 		return fmt.Errorf("variable %s has shape %v, not %v", name, n.Shape(), v.Shape)
 	}
-	now, err := x.upload(n.Shape(), false, v.Data)
+	shape, data := []int(n.Shape()), v.Data
+	if x.e.emitted().Turned(shape) {
+		data = reversed(data, shape[0], shape[1], shape[2]*shape[3])
+		shape = []int{shape[2], shape[3], shape[1], shape[0]}
+	}
+	now, err := x.upload(shape, false, data)
 	if err != nil {
 		return err
 	}

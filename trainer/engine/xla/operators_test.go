@@ -171,8 +171,7 @@ func operatorCases() map[string]operatorCase {
 // Every operator, forward and as a gradient, in float64; those that are written otherwise for TPUs also so.
 func TestOperatorsAgainstInterpreter(t *testing.T) {
 	e := newEngine(t, 1, true)
-	other := newEngine(t, 1, true)
-	other.info.Platform = "tpu"
+	other := asTPU(t, 1)
 	otherwise := 0
 	for name, tc := range operatorCases() {
 		t.Run(name, func(t *testing.T) { againstInterpreter(t, e, tc) })

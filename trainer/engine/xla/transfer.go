@@ -123,3 +123,16 @@ func floats[T float32 | float64](e *Engine, b *pjrt.Buffer) ([]T, error) {
 	e.moved.out.Add(int64(4 * len(v)))
 	return convert[T](v), err
 }
+
+// reversed is v (a, b, c) as (c, b, a): weights (O, I, k·k) as (k·k, I, O), and back.
+func reversed[T any](v []T, a, b, c int) []T {
+	out := make([]T, len(v))
+	for i := range a {
+		for j := range b {
+			for k := range c {
+				out[(k*b+j)*a+i] = v[(i*b+j)*c+k]
+			}
+		}
+	}
+	return out
+}

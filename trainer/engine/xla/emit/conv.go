@@ -11,9 +11,14 @@ import (
 // of the kernel are taken.
 type window struct{ stride, before, after, dilateX, dilateW int }
 
-// axes of an operand or result of a convolution: of images or input channels, of channels or output channels; the other
-// two are space.
-type axes struct{ batch, channels int }
+// axes of an operand or result of a convolution: of images or output channels, of channels or input channels, and of space.
+type axes struct {
+	batch, channels int
+	space           []int
+}
+
+// swapped reads images as channels and channels as images.
+func (a axes) swapped() axes { return axes{a.channels, a.batch, a.space} }
 
 var space = []int{2, 3}
 
@@ -26,32 +31,37 @@ func (e *emission) convolution(x, w value, move window, of, by, give axes) value
 	pad := [2]int{move.before, move.after}
 	return must(stablehlo.Convolution(to(x, e.activation), to(w, e.activation), []int{move.stride, move.stride}, [][2]int{pad, pad},
 		[]int{move.dilateX, move.dilateX}, []int{move.dilateW, move.dilateW},
-		of.batch, of.channels, space, by.channels, by.batch, space, give.batch, give.channels, space, 1, 1, precision, precision))
+		of.batch, of.channels, of.space, by.channels, by.batch, by.space, give.batch, give.channels, give.space, 1, 1, precision, precision))
 }
 
-// plain are the axes of (N, C, H, W) and of (O, C, k, k); swapped reads the first axis as channels.
-var (
-	plain   = axes{0, 1}
-	swapped = axes{1, 0}
-)
+// nchw are the axes of (N, C, H, W).
+var nchw = axes{0, 1, space}
+
+// weights are the axes of a convolution's weights as the device has them.
+func (e *emission) weights() axes {
+	if e.options.Platform == tpu {
+		return axes{3, 2, []int{0, 1}}
+	}
+	return nchw
+}
 
 func conv2D(e *emission, o op.Conv2D, in []value, _ []int) value {
-	return e.convolution(in[0], in[1], window{o.Stride, o.Pad, o.Pad, 1, 1}, plain, plain, plain)
+	return e.convolution(in[0], in[1], window{o.Stride, o.Pad, o.Pad, 1, 1}, nchw, e.weights(), nchw)
 }
 
 // conv2DGradInput is dy, spread by the stride, convolved by the kernel turned round.
 func conv2DGradInput(e *emission, o op.Conv2DGradInput, in []value, _ []int) value {
-	w, dy := in[0], in[1]
-	k, rows := dims(w)[2], dims(dy)[2]
+	w, dy, by := in[0], in[1], e.weights()
+	k, rows := dims(w)[by.space[0]], dims(dy)[2]
 	before := k - 1 - o.Pad
 	after := o.H - (rows-1)*o.Stride - 1 + k - 1 - before
-	turned := must(stablehlo.Reverse(to(w, e.activation), space...)) // nothing between, or XLA:GPU sees no gradient in it and pads dy
-	return e.convolution(dy, turned, window{1, before, after, o.Stride, 1}, plain, swapped, plain)
+	turned := must(stablehlo.Reverse(to(w, e.activation), by.space...)) // nothing between, or XLA:GPU sees no gradient in it and pads dy
+	return e.convolution(dy, turned, window{1, before, after, o.Stride, 1}, nchw, by.swapped(), nchw)
 }
 
 // conv2DGradWeight is x convolved by dy, images being what is summed over.
 func conv2DGradWeight(e *emission, o op.Conv2DGradWeight, in []value, _ []int) value {
 	x, dy := in[0], in[1]
 	after := o.K - 1 + (dims(dy)[2]-1)*o.Stride + 1 - dims(x)[2] - o.Pad
-	return e.convolution(x, dy, window{1, o.Pad, after, 1, o.Stride}, swapped, swapped, swapped)
+	return e.convolution(x, dy, window{1, o.Pad, after, 1, o.Stride}, nchw.swapped(), nchw.swapped(), e.weights().swapped())
 }

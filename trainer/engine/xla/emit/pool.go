@@ -36,7 +36,7 @@ func maxPool(e *emission, o op.MaxPool2D, in []value, _ []int) value {
 func maxPoolGrad(e *emission, o op.MaxPool2DGrad, in []value, _ []int) value {
 	x, dy := in[0], to(in[1], in[0].Shape().DType)
 	t := x.Shape().DType
-	if e.tpu {
+	if e.options.Platform == tpu {
 		return must(stablehlo.SelectAndScatter(x, dy, e.scalar(0, t), e.fold("first of the largest", t), e.fold("sum", t),
 			inSpace(1, o.Size), inSpace(1, o.Stride), padded(o.Pad, o.Pad)))
 	}

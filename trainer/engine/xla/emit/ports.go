@@ -29,7 +29,7 @@ func (e *emission) inputs(out *Program, l *layout, kept map[*gorgonia.Node]Port)
 		if !becomes {
 			at = -1
 		}
-		e.input(out, Port{Kind: Variable, Name: names[n], Node: n, Shape: n.Shape(), Type: e.exact, Alias: at})
+		e.input(out, Port{Kind: Variable, Name: names[n], Node: n, Shape: e.onDevice(n.Shape()), Type: e.exact, Alias: at})
 	}
 	for _, n := range section.kept {
 		port := kept[n]
@@ -50,6 +50,7 @@ func (e *emission) input(out *Program, p Port) {
 		attributes["tf.aliasing_output"] = int32(p.Alias)
 	}
 	e.values[p.Node] = must(e.fn.InputWithShardingAndAttributes(shapes.Make(p.Type, p.Shape...), e.sharding(p), attributes))
+	e.turned[e.values[p.Node]] = p.Kind == Variable && e.options.Turned(p.Shape)
 	out.Inputs = append(out.Inputs, p)
 }
 
@@ -65,14 +66,14 @@ func (e *emission) outputs(out *Program, l *layout, kept map[*gorgonia.Node]Port
 	}
 	s := e.p.Segments[e.segment]
 	for _, v := range nexts(e.p, e.segment) {
-		give(Port{Kind: Variable, Name: v.Name, Node: v.Node, Shape: v.Node.Shape()}, e.guarded(s, v))
+		give(Port{Kind: Variable, Name: v.Name, Node: v.Node, Shape: e.onDevice(v.Node.Shape())}, e.guarded(s, v))
 	}
 	for _, n := range s.Fetches {
-		give(Port{Kind: Fetch, Node: n, Shape: n.Shape()}, e.wide(e.values[n]))
+		give(Port{Kind: Fetch, Node: n, Shape: n.Shape()}, e.wide(e.plain(e.values[n])))
 	}
 	for _, n := range l.segments[e.segment].leaves {
 		p := Port{Kind: Kept, Node: n, Shape: n.Shape(), Shared: e.shared(n.Shape(), l.images[n])}
-		give(p, e.values[n])
+		give(p, e.plain(e.values[n]))
 		kept[n] = out.Outputs[len(out.Outputs)-1]
 	}
 	if len(results) == 0 {
@@ -83,7 +84,7 @@ func (e *emission) outputs(out *Program, l *layout, kept map[*gorgonia.Node]Port
 
 // guarded is a variable's next value, where the segment has a guard only if that is finite.
 func (e *emission) guarded(s engine.Segment, v engine.Variable) value {
-	next := e.wide(e.values[v.Next])
+	next := e.wide(e.kernel(e.values[v.Next]))
 	if s.Guard == nil {
 		return next
 	}
@@ -99,7 +100,7 @@ func (e *emission) node(n *gorgonia.Node) error {
 		in[i] = e.values[d]
 	}
 	if op.IsSum(n) {
-		e.values[n] = e.plus(in[0], in[1])
+		e.values[n] = e.plus(e.plain(in[0]), e.plain(in[1]))
 		return nil
 	}
 	o, _ := op.Of(n)
@@ -107,12 +108,19 @@ func (e *emission) node(n *gorgonia.Node) error {
 	if err != nil {
 		return err
 	}
-	v := f.write(e, o, in, n.Shape())
+	shape := []int(n.Shape())
+	if f.turns {
+		shape = e.onDevice(shape)
+	}
+	v := f.write(e, o, e.operands(f, in), shape)
 	kept := e.exact
 	if f.activation && len(n.Shape()) == 4 {
 		kept = e.activation
 	}
 	e.values[n] = to(v, kept)
+	if f.turns && e.options.Turned(shape) {
+		e.turned[e.values[n]] = true
+	}
 	if _, ok := o.(op.Normalize); ok {
 		e.normalized[e.values[n]] = true
 	}

@@ -23,8 +23,8 @@ type Options struct {
 	Devices int
 	// Float64 computes everything in double precision, for tests that compare executors.
 	Float64 bool
-	// Platform is PJRT's name of what the program is compiled for, such as cuda or tpu: a few operators are written as its compiler
-	// does them best.
+	// Platform is PJRT's name of what the program is compiled for, such as cuda or tpu: a few operators are written, and weights of
+	// convolutions kept, as its compiler does best.
 	Platform string
 }
 
@@ -49,7 +49,7 @@ type Port struct {
 	Kind  Kind
 	Name  string // of a variable or feed
 	Node  *gorgonia.Node
-	Shape []int // of all devices together
+	Shape []int // of all devices together, in the device's order of axes (Options.Turned)
 	Type  dtypes.DType
 	// Shared: each device has its part of the first axis; else each has all of it.
 	Shared bool
@@ -107,7 +107,7 @@ type emission struct {
 	p       engine.Program
 	segment int
 	devices int
-	tpu     bool
+	options Options
 	builder *stablehlo.Builder
 	mesh    *shardy.DeviceMesh // nil: one device
 	fn      *stablehlo.Function
@@ -119,6 +119,7 @@ type emission struct {
 	similar           map[similarityKey]*similarity
 	normalized        map[value]bool  // what batch norm gave, and ReLU of that
 	again             map[value]value // what is written twice, the second time
+	turned            map[value]bool  // those that are not in the graph's axes
 }
 
 // alone is a program of no graph.
@@ -128,10 +129,10 @@ func alone(name string, o Options) (*emission, error) {
 }
 
 func newEmission(p engine.Program, segment int, o Options) (*emission, error) {
-	e := &emission{p: p, segment: segment, devices: o.Devices, tpu: o.Platform == tpu, exact: dtypes.Float32, activation: dtypes.Float32,
+	e := &emission{p: p, segment: segment, devices: o.Devices, options: o, exact: dtypes.Float32, activation: dtypes.Float32,
 		builder: stablehlo.New(stablehlo.NormalizeIdentifier(p.Segments[segment].Name)),
 		values:  map[*gorgonia.Node]value{}, foldings: map[folding]*stablehlo.Function{}, similar: map[similarityKey]*similarity{},
-		normalized: map[value]bool{}, again: map[value]value{}}
+		normalized: map[value]bool{}, again: map[value]value{}, turned: map[value]bool{}}
 	switch {
 	case o.Float64:
 		e.exact, e.activation = dtypes.Float64, dtypes.Float64

@@ -15,6 +15,10 @@ type emitter struct {
 	rows bool
 	// activation: a result of four axes is kept in the program's precision; all others are exact.
 	activation bool
+	// kernels are the operands that are weights of convolutions, or may be, and turns says that so may the result: those of four axes
+	// are as the device has them.
+	kernels []int
+	turns   bool
 }
 
 type formula[T op.Operator] func(e *emission, o T, in []value, out []int) value
@@ -26,8 +30,8 @@ type registered struct {
 }
 
 func line[T op.Operator](f formula[T], rows, activation bool) registered {
-	return registered{reflect.TypeFor[T](), emitter{
-		func(e *emission, o op.Operator, in []value, out []int) value { return f(e, o.(T), in, out) }, rows, activation}}
+	return registered{reflect.TypeFor[T](), emitter{rows: rows, activation: activation,
+		write: func(e *emission, o op.Operator, in []value, out []int) value { return f(e, o.(T), in, out) }}}
 }
 
 // activations are what a network's layers give and their gradients.
@@ -41,7 +45,7 @@ func whole[T op.Operator](f formula[T]) registered { return line(f, false, false
 
 // registry has every operator of trainer/op.
 var registry = table(
-	activations(conv2D), activations(conv2DGradInput), whole(conv2DGradWeight),
+	weighted(activations(conv2D), 1), weighted(activations(conv2DGradInput), 0), gradient(whole(conv2DGradWeight)),
 	whole(batchStatistics), activations(batchStatisticsGrad), activations(normalize), activations(normalizeGradInput),
 	whole(normalizeGradStatistics), whole(normalizeGradGamma), whole(normalizeGradBeta), whole(runningStatistics),
 	rows(dense), rows(denseGradInput), whole(denseGradWeight), rows(addBias), whole(biasGrad),
@@ -51,8 +55,8 @@ var registry = table(
 	rows(sumStreams), rows(repeatStreams), rows(streamSoftmax), rows(streamSoftmaxGrad),
 	activations(mixStreams), activations(mixStreamsGradInput), rows(mixStreamsGradWeight),
 	whole(ntxent), rows(ntxentGrad), whole(contrastiveAccuracy), whole(softmaxCrossEntropy), rows(softmaxCrossEntropyGrad),
-	whole(larsVelocity), whole(applyVelocity), whole(nesterovVelocity), whole(nesterovUpdate), whole(sgdUpdate),
-	whole(sumOverWorkers),
+	update(larsVelocity, 0, 1, 2), update(applyVelocity, 0, 1), update(nesterovVelocity, 0, 1, 2), update(nesterovUpdate, 0, 1, 2),
+	update(sgdUpdate, 0, 1), whole(sumOverWorkers),
 )
 
 func table(lines ...registered) map[reflect.Type]emitter {
