@@ -117,8 +117,14 @@ func (d *desk) ask(ctx context.Context, r request) ([]byte, error) {
 	}
 }
 
+// isStatus says whether an error is about a key, not of the group.
 func isStatus(err error) bool {
-	return errors.Is(err, ErrNoKey) || errors.Is(err, ErrKeyTaken) || errors.Is(err, ErrTooMuch)
+	for _, e := range statusErrors {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
 }
 
 // broken ends the group, unless it knows better why, and gives its error.

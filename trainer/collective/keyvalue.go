@@ -54,10 +54,8 @@ func (k KeyValues) Get(ctx context.Context, key string, wait time.Duration) ([]b
 
 // named puts the key into an error that is about it.
 func named(key string, err error) error {
-	for _, about := range []error{ErrNoKey, ErrKeyTaken, ErrTooMuch} {
-		if errors.Is(err, about) {
-			return fmt.Errorf("%q: %w", key[:min(len(key), 200)], err)
-		}
+	if isStatus(err) {
+		return fmt.Errorf("%q: %w", key[:min(len(key), 200)], err)
 	}
 	return err
 }

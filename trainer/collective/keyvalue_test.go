@@ -182,16 +182,7 @@ func TestAProcessThatHasTheStoreIsLost(t *testing.T) {
 	t.Parallel()
 	for name, dies := range map[string]int{"the one that serves": 0, "the one that would put": 2} {
 		t.Run(name, func(t *testing.T) {
-			at := address(t)
-			var all []*process
-			for rank := range 3 {
-				all = append(all, launch(t, at, rank, 3, "get"))
-			}
-			for _, p := range all {
-				if line := p.line(t); line != "ready" {
-					t.Fatal(line)
-				}
-			}
+			all := three(t, "get")
 			signal(t, syscall.SIGKILL, all[dies])
 			for rank, p := range all {
 				if rank == dies {

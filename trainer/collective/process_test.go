@@ -89,13 +89,13 @@ func (p *process) line(t *testing.T) string {
 	}
 }
 
-// three processes that sum.
-func three(t *testing.T) []*process {
+// three processes that do what says.
+func three(t *testing.T, what string) []*process {
 	t.Helper()
 	at := address(t)
 	var all []*process
 	for rank := range 3 {
-		all = append(all, launch(t, at, rank, 3, "sum"))
+		all = append(all, launch(t, at, rank, 3, what))
 	}
 	for _, p := range all {
 		if line := p.line(t); line != "ready" {
@@ -118,7 +118,7 @@ func signal(t *testing.T, s syscall.Signal, to ...*process) {
 // come next.
 func TestProcessesThatAllStoodStill(t *testing.T) {
 	t.Parallel()
-	all := three(t)
+	all := three(t, "sum")
 	for range 2 {
 		signal(t, syscall.SIGSTOP, all...)
 		time.Sleep(4 * time.Second)
@@ -149,7 +149,7 @@ func TestAProcessIsLost(t *testing.T) {
 		"last killed": {syscall.SIGKILL, 1, 3 * time.Second, "its process has ended"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			all := three(t)
+			all := three(t, "sum")
 			begin := time.Now()
 			signal(t, tc.signal, all[tc.rank])
 			for rank, p := range all {
