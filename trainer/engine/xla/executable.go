@@ -201,12 +201,11 @@ func (x *Executable) Set(name string, v engine.Tensor) error {
 	if len(v.Data) != engine.Size(n.Shape()) {
 		return fmt.Errorf("variable %s has shape %v, not %v", name, n.Shape(), v.Shape)
 	}
-	shape, data := []int(n.Shape()), v.Data
-	if x.e.emitted().Turned(shape) {
+	shape, data, options := n.Shape(), v.Data, x.e.emitted()
+	if options.Turned(shape) {
 		data = reversed(data, shape[0], shape[1], shape[2]*shape[3])
-		shape = []int{shape[2], shape[3], shape[1], shape[0]}
 	}
-	now, err := x.upload(shape, false, data)
+	now, err := x.upload(options.OnDevice(shape), false, data)
 	if err != nil {
 		return err
 	}

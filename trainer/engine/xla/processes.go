@@ -102,32 +102,31 @@ func given(value []byte) (*C.char, C.size_t) {
 	return C.copied(unsafe.Pointer(unsafe.SliceData(value)), size), size
 }
 
+// got is a key's value for the plugin, or its error object.
+func got(handle unsafe.Pointer, key string, wait time.Duration, waits bool, how *C.PJRT_CallbackError) (value *C.char, size C.size_t, err *C.PJRT_Error) {
+	p := processesOf(handle)
+	v, failed := p.Store.Get(p.context(), key, wait)
+	if failed != nil {
+		return nil, 0, refused(failed, waits, how)
+	}
+	if value, size = given(v); value == nil {
+		return nil, 0, refused(collective.ErrTooMuch, false, how)
+	}
+	return value, size, nil
+}
+
 //export simclrKeyValueGet
-func simclrKeyValueGet(a *C.PJRT_KeyValueGetCallback_Args) *C.PJRT_Error {
-	p := processesOf(a.user_arg)
-	value, err := p.Store.Get(p.context(), keyOf(a.key, a.key_size), time.Duration(a.timeout_in_ms)*time.Millisecond)
-	if err != nil {
-		return refused(err, true, a.callback_error)
-	}
-	if a.value, a.value_size = given(value); a.value == nil {
-		return refused(collective.ErrTooMuch, false, a.callback_error)
-	}
+func simclrKeyValueGet(a *C.PJRT_KeyValueGetCallback_Args) (err *C.PJRT_Error) {
+	a.value, a.value_size, err = got(a.user_arg, keyOf(a.key, a.key_size), time.Duration(a.timeout_in_ms)*time.Millisecond, true, a.callback_error)
 	a.value_deleter_callback = C.PJRT_KeyValueGetCallback_ValueDeleter(C.free)
-	return nil
+	return err
 }
 
 //export simclrKeyValueTryGet
-func simclrKeyValueTryGet(a *C.PJRT_KeyValueTryGetCallback_Args) *C.PJRT_Error {
-	p := processesOf(a.user_arg)
-	value, err := p.Store.Get(p.context(), keyOf(a.key, a.key_size), 0)
-	if err != nil {
-		return refused(err, false, a.callback_error)
-	}
-	if a.value, a.value_size = given(value); a.value == nil {
-		return refused(collective.ErrTooMuch, false, a.callback_error)
-	}
+func simclrKeyValueTryGet(a *C.PJRT_KeyValueTryGetCallback_Args) (err *C.PJRT_Error) {
+	a.value, a.value_size, err = got(a.user_arg, keyOf(a.key, a.key_size), 0, false, a.callback_error)
 	a.value_deleter_callback = C.PJRT_KeyValueTryGetCallback_ValueDeleter(C.free)
-	return nil
+	return err
 }
 
 //export simclrKeyValuePut

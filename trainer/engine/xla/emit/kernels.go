@@ -19,9 +19,9 @@ var (
 	back = []int{3, 2, 0, 1}
 )
 
-// onDevice is the shape by which a variable, or what is computed of such, is in the program.
-func (e *emission) onDevice(shape []int) []int {
-	if !e.options.Turned(shape) {
+// OnDevice is the shape by which a variable, or what is computed of such, is in the program.
+func (o Options) OnDevice(shape []int) []int {
+	if !o.Turned(shape) {
 		return shape
 	}
 	turned := make([]int, len(turn))

@@ -29,7 +29,7 @@ func (e *emission) inputs(out *Program, l *layout, kept map[*gorgonia.Node]Port)
 		if !becomes {
 			at = -1
 		}
-		e.input(out, Port{Kind: Variable, Name: names[n], Node: n, Shape: e.onDevice(n.Shape()), Type: e.exact, Alias: at})
+		e.input(out, Port{Kind: Variable, Name: names[n], Node: n, Shape: e.options.OnDevice(n.Shape()), Type: e.exact, Alias: at})
 	}
 	for _, n := range section.kept {
 		port := kept[n]
@@ -66,7 +66,7 @@ func (e *emission) outputs(out *Program, l *layout, kept map[*gorgonia.Node]Port
 	}
 	s := e.p.Segments[e.segment]
 	for _, v := range nexts(e.p, e.segment) {
-		give(Port{Kind: Variable, Name: v.Name, Node: v.Node, Shape: e.onDevice(v.Node.Shape())}, e.guarded(s, v))
+		give(Port{Kind: Variable, Name: v.Name, Node: v.Node, Shape: e.options.OnDevice(v.Node.Shape())}, e.guarded(s, v))
 	}
 	for _, n := range s.Fetches {
 		give(Port{Kind: Fetch, Node: n, Shape: n.Shape()}, e.wide(e.plain(e.values[n])))
@@ -110,7 +110,7 @@ func (e *emission) node(n *gorgonia.Node) error {
 	}
 	shape := []int(n.Shape())
 	if f.turns {
-		shape = e.onDevice(shape)
+		shape = e.options.OnDevice(shape)
 	}
 	v := f.write(e, o, e.operands(f, in), shape)
 	kept := e.exact
