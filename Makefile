@@ -206,28 +206,30 @@ findings: build ## The paper's findings in small, the tables of docs/results.md 
 	@cifar10=$$(hack/bench/cifar10.sh) && go run ./hack/results --only findings --cifar10 "$$cifar10" --seeds $(SEEDS) \
 	  | tee build/results/findings.md
 
+PYTORCH := hack/tools/venv.sh hack/bench build/bench/venv "PyTorch and the CUDA libraries that its wheel wants, 5 GB"
+
 .PHONY: bench-yardstick
 bench-yardstick: build ## Speed and accuracies beside a PyTorch program (half an hour, 5 GB): REPS=3, EPOCHS_TIMED=2, DATA=.
-	@hack/tools/venv.sh hack/bench build/bench/venv "PyTorch and the CUDA libraries that its wheel wants, 5 GB"
+	@$(PYTORCH)
 	@data=$$(hack/bench/cifar10.sh) && go run ./hack/bench/yardstick -data "$$data" -repetitions $(REPS) \
 	  -epochs-timed $(EPOCHS_TIMED)
 
 .PHONY: bench-trainer
 bench-trainer: build ## Speed and memory beside PyTorch, in turns (at most 35 minutes, 5 GB): CASES=a,b (all), REPS=3, DATA=.
-	@hack/tools/venv.sh hack/bench build/bench/venv "PyTorch and the CUDA libraries that its wheel wants, 5 GB"
+	@$(PYTORCH)
 	@mkdir -p build/bench && go build -trimpath -o build/bench/ ./hack/bench/trainer/step ./hack/bench/augment
 	@data=$$(hack/bench/cifar10.sh) && go run ./hack/bench/trainer -data "$$data" -cases "$(CASES)" -repetitions $(REPS)
 
 BATCHES ?= 128,64
 .PHONY: bench-workers
 bench-workers: build ## Two workers of a core each beside one with both, and beside PyTorch (at most ten minutes, 5 GB): REPS=3, BATCHES=128,64.
-	@hack/tools/venv.sh hack/bench build/bench/venv "PyTorch and the CUDA libraries that its wheel wants, 5 GB"
+	@$(PYTORCH)
 	@mkdir -p build/bench && go build -trimpath -o build/bench/ ./hack/bench/trainer/step
 	@go run ./hack/bench/workers -repetitions $(REPS) -batches $(BATCHES)
 
 .PHONY: bench-fidelity
 bench-fidelity: build ## Accuracies beside PyTorch's on the same data (an hour, 5 GB): SEEDS=3, DATA=.
-	@hack/tools/venv.sh hack/bench build/bench/venv "PyTorch and the CUDA libraries that its wheel wants, 5 GB"
+	@$(PYTORCH)
 	@data=$$(hack/bench/cifar10.sh) && go run ./hack/bench/fidelity -data "$$data" -seeds $(SEEDS)
 
 .PHONY: bench-breakdown

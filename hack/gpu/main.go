@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/simclr-operator/simclr-operator/hack/internal/command"
@@ -55,6 +53,8 @@ type measurement struct {
 	measure func(context.Context, *check) error
 }
 
+func (m measurement) called() string { return m.name }
+
 var measurements = []measurement{
 	{"parity", 2 * time.Minute, parity},
 	{"resnet18", 2 * time.Minute, resnet18},
@@ -66,7 +66,7 @@ var measurements = []measurement{
 func main() {
 	var o options
 	o.Flags()
-	flag.StringVar(&o.checks, "checks", "", "comma-separated: "+strings.Join(names(), ", ")+"; empty: all, in this order")
+	flag.StringVar(&o.checks, "checks", "", "comma-separated: "+command.Names(measurements, measurement.called)+"; empty: all, in this order")
 	flag.StringVar(&o.output, "output", "build/bench", "directory of gpu.json and gpu-machine.json")
 	flag.StringVar(&o.pack, "pack", filepath.Dir(os.Args[0]), "directory of what make check-gpu-prepare has packed")
 	flag.DurationVar(&o.limit, "limit", 10*time.Minute, "for everything; the last run has as many epochs as fit")
@@ -91,16 +91,9 @@ func main() {
 	os.Exit(code)
 }
 
-func names() (all []string) {
-	for _, m := range measurements {
-		all = append(all, m.name)
-	}
-	return all
-}
-
 // run does the checks. One that fails does not keep the others from being done.
 func run(ctx context.Context, o options) error {
-	wanted, err := chosen(o.checks)
+	wanted, err := command.Chosen("check", o.checks, measurements, measurement.called)
 	if err != nil {
 		return err
 	}
@@ -166,20 +159,4 @@ func (c *check) write() error {
 		return err
 	}
 	return report.WriteJSON(filepath.Join(c.o.output, "gpu.json"), c.rows)
-}
-
-// chosen are the checks that a comma-separated list names.
-func chosen(list string) ([]measurement, error) {
-	if list == "" {
-		return measurements, nil
-	}
-	var some []measurement
-	for name := range strings.SplitSeq(list, ",") {
-		i := slices.IndexFunc(measurements, func(m measurement) bool { return m.name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("no check %q: there are %s", name, strings.Join(names(), ", "))
-		}
-		some = append(some, measurements[i])
-	}
-	return some, nil
 }

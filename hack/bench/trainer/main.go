@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/simclr-operator/simclr-operator/hack/internal/command"
@@ -54,6 +52,8 @@ type measurement struct {
 	measure func(context.Context, *bench) ([]report.Row, error)
 }
 
+func (m measurement) called() string { return m.name }
+
 func measurements() []measurement {
 	var all []measurement
 	for _, s := range cases {
@@ -65,7 +65,7 @@ func measurements() []measurement {
 func main() {
 	var o options
 	o.Flags()
-	flag.StringVar(&o.cases, "cases", "", "comma-separated: "+strings.Join(names(), ", ")+"; empty: all")
+	flag.StringVar(&o.cases, "cases", "", "comma-separated: "+command.Names(measurements(), measurement.called)+"; empty: all")
 	flag.StringVar(&o.output, "output", "build/bench", "directory of trainer.json and trainer-machine.json")
 	flag.StringVar(&o.step, "step", "build/bench/step", "our program of the step alone")
 	flag.StringVar(&o.augment, "augment", "build/bench/augment", "our program of augmentation alone, hack/bench/augment")
@@ -76,17 +76,9 @@ func main() {
 	os.Exit(command.Run("trainer", func(ctx context.Context) error { return run(ctx, o) }))
 }
 
-func names() []string {
-	var ns []string
-	for _, m := range measurements() {
-		ns = append(ns, m.name)
-	}
-	return ns
-}
-
 // run measures the cases. One that fails does not keep the others from being measured.
 func run(ctx context.Context, o options) error {
-	wanted, err := chosen(o.cases)
+	wanted, err := command.Chosen("case", o.cases, measurements(), measurement.called)
 	if err != nil {
 		return err
 	}
@@ -130,21 +122,4 @@ func (b *bench) write() error {
 func (b *bench) note(format string, args ...any) {
 	b.Notes = append(b.Notes, fmt.Sprintf(format, args...))
 	report.Say("  "+format, args...)
-}
-
-// chosen are the cases that a comma-separated list names.
-func chosen(list string) ([]measurement, error) {
-	all := measurements()
-	if list == "" {
-		return all, nil
-	}
-	var some []measurement
-	for name := range strings.SplitSeq(list, ",") {
-		i := slices.IndexFunc(all, func(m measurement) bool { return m.name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("no case %q: there are %s", name, strings.Join(names(), ", "))
-		}
-		some = append(some, all[i])
-	}
-	return some, nil
 }
