@@ -13,6 +13,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
@@ -21,9 +22,15 @@ import (
 )
 
 const (
-	pollTimeout  = 2 * time.Second // also the least time between two polls of a trainer
+	pollTimeout  = 2 * time.Second        // also the least time between two polls of a trainer
+	pollTick     = 250 * time.Millisecond // between two looks at who is due
 	pollsAtOnce  = 64
 	queuedEvents = 1024
+
+	// Runs that are submitted at once start at once. Were they asked at once too, a hundred would write their status in the same
+	// second every interval, each waiting for the others: so the interval is up to a tenth longer, and the patience up to a third.
+	intervalJitter = 0.1
+	patienceJitter = 1.0 / 3
 )
 
 // Target is where a run's progress is asked for.
@@ -48,6 +55,7 @@ type Poller struct {
 	Clock    clock.WithTicker
 
 	client *http.Client
+	jitter func(d time.Duration, share float64) time.Duration // d, or up to that share of it longer
 	wake   chan event.GenericEvent
 
 	mu      sync.Mutex
@@ -56,6 +64,7 @@ type Poller struct {
 
 type polled struct {
 	target   Target
+	patience time.Duration
 	sample   Sample
 	next     time.Time     // when it is polled again
 	pause    time.Duration // before that, of one that does not answer
@@ -78,6 +87,7 @@ func NewPoller(interval time.Duration, c clock.WithTicker) *Poller {
 			// runs a sixth of this process.
 			Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true, MaxResponseHeaderBytes: 16 << 10},
 		},
+		jitter:  wait.Jitter,
 		wake:    make(chan event.GenericEvent, queuedEvents),
 		targets: map[types.NamespacedName]*polled{},
 	}
@@ -91,7 +101,7 @@ func (p *Poller) Watch(run types.NamespacedName, target Target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if old := p.targets[run]; old == nil || old.target != target {
-		p.targets[run] = &polled{target: target}
+		p.targets[run] = &polled{target: target, patience: p.jitter(p.Patience, patienceJitter)}
 	}
 }
 
@@ -121,7 +131,7 @@ func (p *Poller) Take(run types.NamespacedName) (Sample, bool) {
 
 // Start polls until the context ends.
 func (p *Poller) Start(ctx context.Context) error {
-	ticker := p.Clock.NewTicker(pollTimeout)
+	ticker := p.Clock.NewTicker(pollTick)
 	defer ticker.Stop()
 	slots := make(chan struct{}, pollsAtOnce)
 	for {
@@ -159,7 +169,7 @@ func (p *Poller) round(ctx context.Context, slots chan struct{}) {
 func (p *Poller) due() map[types.NamespacedName]*polled {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	now, due := p.Clock.Now().Add(pollTimeout/2), map[types.NamespacedName]*polled{} // rather a moment early than a round late
+	now, due := p.Clock.Now().Add(pollTick/2), map[types.NamespacedName]*polled{} // rather a moment early than a round late
 	for run, entry := range p.targets {
 		if !entry.inFlight && !now.Before(entry.next) {
 			entry.inFlight = true
@@ -214,7 +224,7 @@ func (p *Poller) heard(run types.NamespacedName, entry *polled, progress contrac
 		return
 	}
 	now := p.Clock.Now()
-	entry.news = entry.keep(now, p.Patience, progress, err) || entry.news
+	entry.news = entry.keep(now, progress, err) || entry.news
 	entry.next = now.Add(p.pause(entry, now, err))
 	if !entry.news && (err != nil || now.Sub(entry.woken) < p.Interval) {
 		return
@@ -229,20 +239,20 @@ func (p *Poller) heard(run types.NamespacedName, entry *polled, progress contrac
 	}
 }
 
-// pause before the next poll: the interval after an answer, else twice the last one, but not beyond the end of the patience.
+// pause before the next poll: the interval after an answer, else twice the last one, and the patience's end is met.
 func (p *Poller) pause(e *polled, now time.Time, err error) time.Duration {
 	if e.pause = min(2*e.pause, p.Interval); err == nil {
-		e.pause = p.Interval
+		e.pause = p.jitter(p.Interval, intervalJitter)
 	}
 	e.pause = max(e.pause, pollTimeout)
-	if left := e.silent.Add(p.Patience).Sub(now); err != nil && left > 0 {
-		return min(e.pause, max(left, pollTimeout))
+	if left := e.silent.Add(e.patience).Sub(now); err != nil && left > 0 && left < e.pause+pollTimeout {
+		return max(left, pollTimeout)
 	}
 	return e.pause
 }
 
-// keep an answer, or after the poller's patience its absence. It says whether an answer or silence is new.
-func (e *polled) keep(now time.Time, patience time.Duration, progress contract.Progress, err error) (turned bool) {
+// keep an answer, or after the patience its absence. It says whether an answer or silence is new.
+func (e *polled) keep(now time.Time, progress contract.Progress, err error) (turned bool) {
 	if err == nil {
 		turned = e.sample.Silence != "" || !e.sample.Answered
 		e.sample, e.silent = Sample{Progress: progress, Answered: true}, time.Time{}
@@ -251,7 +261,7 @@ func (e *polled) keep(now time.Time, patience time.Duration, progress contract.P
 	if e.silent.IsZero() {
 		e.silent, e.pause = now, 0
 	}
-	if now.Sub(e.silent) < patience {
+	if now.Sub(e.silent) < e.patience {
 		return false
 	}
 	turned = e.sample.Silence == ""

@@ -70,6 +70,7 @@ func TestAskDoesNotTrustTheTrainer(t *testing.T) {
 func TestPollerWakesAtMostEveryInterval(t *testing.T) {
 	clock := testingclock.NewFakeClock(time.Unix(0, 0))
 	p := NewPoller(30*time.Second, clock)
+	p.jitter = unchanged
 	run := types.NamespacedName{Namespace: "ns", Name: "run"}
 	p.Watch(run, Target{Stage: "pretrain", Attempt: 1})
 	entry := p.targets[run]
@@ -130,6 +131,7 @@ func TestPollerPace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			clock := testingclock.NewFakeClock(time.Unix(0, 0))
 			p := NewPoller(cmp.Or(tc.interval, 30*time.Second), clock)
+			p.jitter = unchanged
 			run := types.NamespacedName{Namespace: "ns", Name: "run"}
 			p.Watch(run, Target{Stage: "pretrain", Attempt: 1})
 			for i, err := range tc.answers {
@@ -138,14 +140,62 @@ func TestPollerPace(t *testing.T) {
 					t.Fatalf("poll %d is not due", i)
 				}
 				p.heard(run, entry, contract.Progress{}, err)
-				if clock.Step(time.Duration(tc.want[i])*time.Second - pollTimeout/2 - time.Millisecond); len(p.due()) > 0 {
+				if clock.Step(time.Duration(tc.want[i])*time.Second - pollTick/2 - time.Millisecond); len(p.due()) > 0 {
 					t.Errorf("poll %d is due within %d s", i+1, tc.want[i])
 				}
-				clock.Step(pollTimeout/2 + time.Millisecond)
+				clock.Step(pollTick/2 + time.Millisecond)
 			}
 		})
 	}
 }
+
+// Of a hundred runs whose trainers start at once, those that answer are asked again, and those that do not are called silent, over
+// seconds: not in the same one.
+func TestPollerSpreads(t *testing.T) {
+	const runs = 100
+	for name, tc := range map[string]struct {
+		err        error
+		from, over time.Duration // after the first answers
+	}{
+		"they answer":        {from: 30 * time.Second, over: 3 * time.Second},
+		"they do not answer": {err: errors.New("connection refused"), from: 30 * time.Second, over: 10 * time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			clock := testingclock.NewFakeClock(time.Unix(0, 0))
+			p := NewPoller(30*time.Second, clock)
+			for i := range runs {
+				p.Watch(types.NamespacedName{Name: strconv.Itoa(i)}, Target{Stage: "pretrain", Attempt: 1})
+			}
+			woken := func() int {
+				for run, entry := range p.due() {
+					p.heard(run, entry, contract.Progress{}, tc.err)
+				}
+				n := len(p.wake)
+				for range n {
+					<-p.wake
+				}
+				return n
+			}
+			woken()
+			total, most := 0, 0
+			for at := pollTick; at <= tc.from+tc.over+pollTimeout; at += pollTick {
+				clock.Step(pollTick)
+				n := woken()
+				if total, most = total+n, max(most, n); n > 0 && at < tc.from-pollTick {
+					t.Errorf("%d are due after %s", n, at)
+				}
+			}
+			if total < runs {
+				t.Errorf("%d of %d within %s", total, runs, tc.from+tc.over)
+			}
+			if most > runs/5 {
+				t.Errorf("%d at once", most)
+			}
+		})
+	}
+}
+
+func unchanged(d time.Duration, _ float64) time.Duration { return d }
 
 // However many runs there are, and however slow their trainers.
 func TestPollsAtOnceAreBounded(t *testing.T) {

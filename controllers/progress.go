@@ -56,7 +56,7 @@ func (r *Reconciler) progress(_ context.Context, s *scope) error {
 
 // firstAnswer is how long a trainer may take to tell its progress before Training is written without it. It is longer than the
 // poller's patience, so that of one that cannot be reached both is written at once.
-const firstAnswer = 40 * time.Second
+const firstAnswer = 50 * time.Second
 
 // starts says whether a trainer has only just started: that it trains is written with the first that it tells.
 func (s *scope) starts(pod *corev1.Pod) bool {
