@@ -29,15 +29,22 @@ type file struct {
 // files are a layer's, by absolute path. Directories above them are made as needed.
 type files map[string]file
 
-// layer writes the files in the order of their paths, all of root's and of the epoch's time.
+// A sizedLayer knows how large it is unpacked: another would have to be unpacked to tell.
+type sizedLayer struct {
+	v1.Layer
+	unpacked int64 // bytes
+}
+
+// layer writes the files in the order of their paths, all of root's and of the epoch's time. It is compressed once, in memory.
 func (f files) layer() (v1.Layer, error) {
 	var b bytes.Buffer
 	if err := f.archive(&b); err != nil {
 		return nil, err
 	}
-	return tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(b.Bytes())), nil
-	})
+	}, tarball.WithCompressedCaching)
+	return sizedLayer{l, int64(b.Len())}, err
 }
 
 // storedLayer is a layer that is too large for memory: a compressed file, which must stay while the layer is used.
@@ -50,10 +57,20 @@ func (f files) storedLayer(name string) (v1.Layer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(f.archive(z), z.Close(), out.Close()); err != nil {
+	var unpacked count
+	if err := errors.Join(f.archive(io.MultiWriter(z, &unpacked)), z.Close(), out.Close()); err != nil {
 		return nil, err
 	}
-	return tarball.LayerFromFile(name)
+	l, err := tarball.LayerFromFile(name)
+	return sizedLayer{l, int64(unpacked)}, err
+}
+
+// count of the bytes that are written to it.
+type count int64
+
+func (c *count) Write(p []byte) (int, error) {
+	*c += count(len(p))
+	return len(p), nil
 }
 
 // archive writes the files as a tar archive.

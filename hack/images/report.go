@@ -33,17 +33,12 @@ func report(w io.Writer, ref name.Reference, img v1.Image) error {
 		if err != nil {
 			return err
 		}
-		content, err := l.Uncompressed()
-		if err != nil {
-			return err
+		own, ok := l.(sizedLayer)
+		if !ok {
+			return fmt.Errorf("layer %s was not made here: its size is unknown", d)
 		}
-		n, err := io.Copy(io.Discard, content)
-		_ = content.Close()
-		if err != nil {
-			return err
-		}
-		pulled, unpacked = pulled+size, unpacked+n
-		lines += fmt.Sprintf("  %s %8.1f MB %8.1f MB  %s\n", d.Hex[:12], megabytes(size), megabytes(n), config.History[i].CreatedBy)
+		pulled, unpacked = pulled+size, unpacked+own.unpacked
+		lines += fmt.Sprintf("  %s %8.1f MB %8.1f MB  %s\n", d.Hex[:12], megabytes(size), megabytes(own.unpacked), config.History[i].CreatedBy)
 	}
 	_, err = fmt.Fprintf(w, "%s@%s %.1f MB, unpacked %.1f MB\n%s", ref, digest, megabytes(pulled), megabytes(unpacked), lines)
 	return err

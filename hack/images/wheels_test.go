@@ -2,12 +2,16 @@ package main
 
 import (
 	"archive/zip"
+	"bytes"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1"
 )
 
 func TestUnpack(t *testing.T) {
@@ -65,6 +69,34 @@ func TestStoredLayerIsReproducible(t *testing.T) {
 	}
 	if digests[0] != digests[1] {
 		t.Errorf("digests %s", digests)
+	}
+}
+
+// A layer, in memory or on disk, says how large it is unpacked.
+func TestLayersKnowTheirSizes(t *testing.T) {
+	contents := files{"/opt/simclr/large": {content: bytes.Repeat([]byte("large"), 1e5)}, "/opt/simclr/small": {content: []byte("small")}}
+	for name, layer := range map[string]func() (v1.Layer, error){
+		"in memory": contents.layer,
+		"on disk":   func() (v1.Layer, error) { return contents.storedLayer(filepath.Join(t.TempDir(), "layer.tar.gz")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := layer()
+			if err != nil {
+				t.Fatal(err)
+			}
+			archive, err := l.Uncompressed()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer archive.Close()
+			want, err := io.Copy(io.Discard, archive)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := l.(sizedLayer).unpacked; got != want || got < 5e5 {
+				t.Errorf("%d bytes, not %d", want, got)
+			}
+		})
 	}
 }
 
