@@ -39,11 +39,9 @@ type check struct {
 
 // machine is what was measured on, and how it went.
 type machine struct {
-	report.Machine
-	GPU     string   `json:"gpu"`     // and its driver, as nvidia-smi says
-	Devices string   `json:"devices"` // as simclr-trainer says
-	Seconds float64  `json:"seconds"` // of everything
-	Notes   []string `json:"notes"`
+	report.Log
+	GPU     string `json:"gpu"`     // and its driver, as nvidia-smi says
+	Devices string `json:"devices"` // as simclr-trainer says
 }
 
 // A measurement is one of the checks, by worth.
@@ -111,7 +109,7 @@ func run(ctx context.Context, o options) error {
 		report.Say("%s (%.0f s are left)", m.name, time.Until(c.end).Seconds())
 		if err := c.do(ctx, m); err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", m.name, err))
-			c.note("%s failed: %v", m.name, err)
+			c.Note("%s failed: %v", m.name, err)
 		}
 		if ctx.Err() != nil {
 			return errors.New("interrupted")
@@ -145,18 +143,4 @@ func (c *check) do(ctx context.Context, m measurement) error {
 
 func (c *check) add(rows ...report.Row) { c.rows = append(c.rows, rows...) }
 
-// note what is worth knowing besides the rows.
-func (c *check) note(format string, args ...any) {
-	c.Notes = append(c.Notes, fmt.Sprintf(format, args...))
-	report.Say("  "+format, args...)
-}
-
-func (c *check) write() error {
-	if err := os.MkdirAll(c.o.output, 0o755); err != nil {
-		return err
-	}
-	if err := report.WriteJSON(filepath.Join(c.o.output, "gpu-machine.json"), c.machine); err != nil {
-		return err
-	}
-	return report.WriteJSON(filepath.Join(c.o.output, "gpu.json"), c.rows)
-}
+func (c *check) write() error { return report.Write(c.o.output, "gpu", c.rows, c.machine) }

@@ -37,7 +37,7 @@ func yardstick(ctx context.Context, c *check) error {
 		return err
 	}
 	c.add(accuracy("yardstick run: kNN top-1", r.KNN, new(peerKNN), new(leastKNN)), accuracy("yardstick run: linear top-1", r.Linear, new(peerLinear), new(leastLinear)))
-	c.note("the yardstick run took %.0f s, its epochs %.0f s", r.Seconds, r.Epochs)
+	c.Note("the yardstick run took %.0f s, its epochs %.0f s", r.Seconds, r.Epochs)
 	return nil
 }
 
@@ -95,9 +95,9 @@ func (c *check) epochs(ctx context.Context, run v1alpha1.SimCLRRun) (float64, er
 	if n > 0 {
 		c.add(report.Row{Case: "end-to-end: share of the time that the GPU is busy", Unit: "%", Ours: busy, Target: new(90.0), Better: report.Higher})
 	} else {
-		c.note("nvidia-smi gave no samples: how busy the GPU is was not measured")
+		c.Note("nvidia-smi gave no samples: how busy the GPU is was not measured")
 	}
-	c.note("end-to-end: images/s of every epoch %.0f; %d samples of nvidia-smi", rates, n)
+	c.Note("end-to-end: images/s of every epoch %.0f; %d samples of nvidia-smi", rates, n)
 	return rate, c.write()
 }
 

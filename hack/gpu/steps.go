@@ -70,7 +70,7 @@ func (c *check) step(ctx context.Context, depth, size, images int, stem string) 
 			return err
 		}
 	}
-	c.note("ResNet-%d: images/s of every step: ours %.0f, JAX %.0f", depth, rates[0], rates[1])
+	c.Note("ResNet-%d: images/s of every step: ours %.0f, JAX %.0f", depth, rates[0], rates[1])
 	return nil
 }
 

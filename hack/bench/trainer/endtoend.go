@@ -29,7 +29,7 @@ func endToEnd(ctx context.Context, b *bench) ([]report.Row, error) {
 		if err != nil {
 			return nil, err
 		}
-		b.note("end-to-end: PyTorch with %s: %.0f images/s", flags, rates)
+		b.Note("end-to-end: PyTorch with %s: %.0f images/s", flags, rates)
 		if rates[0] > rate {
 			fastest, rate = p, rates[0]
 		}
@@ -44,7 +44,7 @@ func endToEnd(ctx context.Context, b *bench) ([]report.Row, error) {
 			rates[i] = append(rates[i], r...)
 		}
 	}
-	b.note("end-to-end: images/s of every epoch: ours %.0f, PyTorch %.0f", rates[0], rates[1])
+	b.Note("end-to-end: images/s of every epoch: ours %.0f, PyTorch %.0f", rates[0], rates[1])
 	return []report.Row{
 		report.NewRow("end-to-end: ResNet-18 width 0.25, 32 px, batch 256", "source images/s", report.Median(rates[0]), report.Median(rates[1]), new(2.0), report.Higher),
 	}, nil

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/simclr-operator/simclr-operator/hack/internal/command"
@@ -36,14 +35,7 @@ type options struct {
 type bench struct {
 	o    options
 	rows []report.Row
-	machine
-}
-
-// machine is what was measured on, and how it went.
-type machine struct {
-	report.Machine
-	Seconds float64  `json:"seconds"` // of everything
-	Notes   []string `json:"notes"`
+	report.Log
 }
 
 // A measurement is one of CASES.
@@ -99,27 +91,12 @@ func run(ctx context.Context, o options) error {
 		}
 		if err != nil {
 			failed = append(failed, fmt.Errorf("%s: %w", m.name, err))
-			b.note("%s failed: %v", m.name, err)
+			b.Note("%s failed: %v", m.name, err)
 		}
 		b.rows = append(b.rows, rows...)
 	}
 	b.Seconds = time.Since(began).Seconds()
-	return errors.Join(append(failed, b.write())...)
-}
-
-func (b *bench) write() error {
-	if err := report.WriteJSON(filepath.Join(b.o.output, "trainer-machine.json"), b.machine); err != nil {
-		return err
-	}
-	if err := report.WriteJSON(filepath.Join(b.o.output, "trainer.json"), b.rows); err != nil {
-		return err
-	}
+	failed = append(failed, report.Write(o.output, "trainer", b.rows, b.Log))
 	fmt.Println(b.Machine)
-	return report.Table(os.Stdout, b.rows)
-}
-
-// note what is worth knowing besides the rows.
-func (b *bench) note(format string, args ...any) {
-	b.Notes = append(b.Notes, fmt.Sprintf(format, args...))
-	report.Say("  "+format, args...)
+	return errors.Join(append(failed, report.Table(os.Stdout, b.rows))...)
 }

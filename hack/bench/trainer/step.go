@@ -60,7 +60,7 @@ func (s step) measure(ctx context.Context, b *bench) ([]report.Row, error) {
 			}
 		}
 	}
-	b.note("%s: views/s of every step: ours %.1f, PyTorch %s %.1f", s.name, rates[0], peer.Mode, rates[1])
+	b.Note("%s: views/s of every step: ours %.1f, PyTorch %s %.1f", s.name, rates[0], peer.Mode, rates[1])
 	const mebi = 1 << 20
 	return []report.Row{
 		report.NewRow(s.name+": step", "views/s", report.Median(rates[0]), report.Median(rates[1]), &s.target, report.Higher),
@@ -77,10 +77,10 @@ func (s step) fastest(ctx context.Context, b *bench) (best *steps.Program, memor
 			w, seconds, failed := s.try(ctx, b, precision, compiled)
 			if failed != nil {
 				err = failed
-				b.note("%s: PyTorch %s is left out: %v", s.name, mode(precision, compiled), failed)
+				b.Note("%s: PyTorch %s is left out: %v", s.name, mode(precision, compiled), failed)
 				continue
 			}
-			b.note("%s: PyTorch %s: %.3f s a step, peak %d MiB", s.name, w.Mode, seconds, w.Peak>>20)
+			b.Note("%s: PyTorch %s: %.3f s a step, peak %d MiB", s.name, w.Mode, seconds, w.Peak>>20)
 			if memory == 0 || float64(w.Peak) < memory {
 				memory = float64(w.Peak)
 			}
@@ -118,7 +118,7 @@ func (s step) try(ctx context.Context, b *bench, precision string, compiled bool
 	if err != nil {
 		return nil, 0, err
 	}
-	b.note("%s: PyTorch %s: ready after %.0f s", s.name, w.Mode, time.Since(began).Seconds())
+	b.Note("%s: PyTorch %s: ready after %.0f s", s.name, w.Mode, time.Since(began).Seconds())
 	seconds, err := w.Steps(3)
 	if err != nil {
 		w.Stop()

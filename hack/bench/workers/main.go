@@ -9,7 +9,6 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -96,33 +95,17 @@ func run(ctx context.Context, o options) error {
 		rows = append(rows, more...)
 	}
 	b.Seconds = time.Since(began).Seconds()
-	if err := errors.Join(
-		report.WriteJSON(filepath.Join(o.output, "workers-machine.json"), b.machine),
-		report.WriteJSON(filepath.Join(o.output, "workers.json"), rows),
-	); err != nil {
+	if err := report.Write(o.output, "workers", rows, b.Log); err != nil {
 		return err
 	}
 	fmt.Println(b.Machine)
 	return report.Table(os.Stdout, rows)
 }
 
-// machine is what was measured on, and how it went.
-type machine struct {
-	report.Machine
-	Seconds float64  `json:"seconds"` // of everything
-	Notes   []string `json:"notes"`
-}
-
 type bench struct {
 	options
-	machine
+	report.Log
 	cores []int
-}
-
-// note what is worth knowing besides the rows.
-func (b *bench) note(format string, args ...any) {
-	b.Notes = append(b.Notes, fmt.Sprintf(format, args...))
-	report.Say("  "+format, args...)
 }
 
 // crew are programs that do steps together.

@@ -96,7 +96,7 @@ func (b *bench) measure(ctx context.Context, n network) ([]report.Row, error) {
 		}
 	}
 	for _, c := range crews {
-		b.note("%s: %s: images/s of every step %.1f", n.name, c.name, c.rates)
+		b.Note("%s: %s: images/s of every step %.1f", n.name, c.name, c.rates)
 	}
 	return rows(n, crews), nil
 }
@@ -111,10 +111,10 @@ func (b *bench) fastest(ctx context.Context, n network) (best *crew, err error) 
 		}
 		if failed != nil {
 			err = failed
-			b.note("%s: PyTorch, %s is left out: %v", n.name, name, failed)
+			b.Note("%s: PyTorch, %s is left out: %v", n.name, name, failed)
 			continue
 		}
-		b.note("%s: %s: %.1f images/s, ready and tried after %.0f s", n.name, c.name, report.Median(c.rates), time.Since(began).Seconds())
+		b.Note("%s: %s: %.1f images/s, ready and tried after %.0f s", n.name, c.name, report.Median(c.rates), time.Since(began).Seconds())
 		if best != nil && report.Median(best.rates) >= report.Median(c.rates) {
 			c.stop()
 			continue

@@ -69,10 +69,7 @@ func bench(ctx context.Context, o options) error {
 	}
 	m.Peer = whole[1].Versions
 	cases := compare(m.ImagesPerSecond, whole, *run.Spec.Pretraining.Epochs)
-	if err := report.WriteJSON(filepath.Join(o.output, "yardstick-machine.json"), m); err != nil {
-		return err
-	}
-	if err := report.WriteJSON(filepath.Join(o.output, "yardstick.json"), cases); err != nil {
+	if err := report.Write(o.output, "yardstick", cases, m); err != nil {
 		return err
 	}
 	m.tell(os.Stdout)

@@ -4,13 +4,13 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"runtime"
+	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"text/tabwriter"
 )
 
@@ -65,52 +65,28 @@ func number(v *float64) string {
 	return strconv.FormatFloat(*v, 'f', digits, 64)
 }
 
-// Machine is what was measured on.
-type Machine struct {
-	CPU         string `json:"cpu"`
-	CPUs        int    `json:"cpus"`
-	Threads     int    `json:"threads"`     // of each program
-	LoadAverage string `json:"loadAverage"` // before the first round
-}
-
-// ThisMachine is where this program runs.
-func ThisMachine(threads int) (Machine, error) {
-	m := Machine{CPUs: runtime.NumCPU(), Threads: threads}
-	info, err := os.ReadFile("/proc/cpuinfo")
-	if err != nil {
-		return m, err
+// Write the rows as DIRECTORY/NAME.json and what they were measured on as DIRECTORY/NAME-machine.json.
+func Write(directory, name string, rows []Row, machine any) error {
+	if err := os.MkdirAll(directory, 0o755); err != nil {
+		return err
 	}
-	m.CPU = modelName(string(info))
-	load, err := os.ReadFile("/proc/loadavg")
-	if err != nil {
-		return m, err
-	}
-	m.LoadAverage = strings.Join(strings.Fields(string(load))[:3], " ")
-	return m, nil
+	return errors.Join(
+		WriteJSON(filepath.Join(directory, name+"-machine.json"), machine),
+		WriteJSON(filepath.Join(directory, name+".json"), rows),
+	)
 }
 
-// String is the machine in a line.
-func (m Machine) String() string {
-	return fmt.Sprintf("%s, %d CPUs, %d threads, load average before %s", m.CPU, m.CPUs, m.Threads, m.LoadAverage)
-}
-
-// modelName of the first CPU of /proc/cpuinfo.
-func modelName(info string) string {
-	for line := range strings.Lines(info) {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return "unknown"
-}
-
-// WriteJSON writes a file.
+// WriteJSON writes a file, at once or not at all: a command that ends meanwhile leaves what it has written before.
 func WriteJSON(path string, v any) error {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(data, '\n'), 0o644)
+	part := path + ".part"
+	if err := os.WriteFile(part, append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.Rename(part, path)
 }
 
 // ReadJSON reads a file.
