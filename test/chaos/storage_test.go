@@ -43,6 +43,19 @@ func (s *trial) checkpoints() string {
 	return filepath.Join(s.output(), contract.CheckpointsDir, pretrain)
 }
 
+// newest is the step of the newest checkpoint that is whole; 0 where there is none.
+func (s *trial) newest() (step int64) {
+	s.Helper()
+	dirs, err := filepath.Glob(filepath.Join(s.checkpoints(), "step-*"))
+	s.Must(err)
+	for _, dir := range dirs {
+		n, err := strconv.ParseInt(strings.TrimPrefix(filepath.Base(dir), "step-"), 10, 64)
+		s.Must(err)
+		step = max(step, n)
+	}
+	return step
+}
+
 // stopped runs something while the run is suspended and has two checkpoints; it is given the newest's directory. The run goes
 // on from the one before.
 func (s *trial) stopped(change func(newest string)) {
