@@ -17,7 +17,7 @@ const (
 	targetWrites    = 14.0
 	targetEvents    = 10.0
 	targetMemory    = 128.0 // MiB
-	targetReconcile = 0.05  // s, with activeRuns
+	targetReconcile = 0.05  // s, with activeRuns, alone and in pods that take their time
 	activeRuns      = 100
 )
 
@@ -57,7 +57,7 @@ func (r *results) rows() []report.Row {
 		}
 		name := fmt.Sprintf("%d runs, %s: ", m.Runs, r.Pods)
 		rows = append(rows, lower(name+completionToNext, "s", m.CompletionToNext, nil))
-		rows = append(rows, costs(m, name, false)...)
+		rows = append(rows, costs(m, name, false, m.Runs == activeRuns)...)
 	}
 	return rows
 }
@@ -75,7 +75,7 @@ func beside(c *comparison, conditions string, targets bool) []report.Row {
 		withPeer(name+completionToNext, "s", ours.CompletionToNext, plain.CompletionToNext, target(targetNext, targets)),
 		withPeer(name+"from a trainer's exit to the next Job, p99", "s", ours.ExitToNext, plain.ExitToNext, nil),
 	}
-	return append(rows, costs(ours, name, targets)...)
+	return append(rows, costs(ours, name, targets, targets && ours.Runs == activeRuns)...)
 }
 
 func target(v float64, holds bool) *float64 {
@@ -102,7 +102,7 @@ func (r *results) perJob(peer *measured) []report.Row {
 	}
 }
 
-func costs(m *measured, name string, targets bool) []report.Row {
+func costs(m *measured, name string, targets, reconcileTarget bool) []report.Row {
 	runs := float64(m.Runs)
 	events, others := m.writes()
 	return []report.Row{
@@ -113,7 +113,7 @@ func costs(m *measured, name string, targets bool) []report.Row {
 		lower(name+"reads past the cache", "1/run", m.Reads/runs, nil),
 		lower(name+"reconciles", "1/run", m.Reconciles/runs, nil),
 		lower(name+"CPU", "ms/run", 1000*m.CPUSeconds/runs, nil),
-		lower(name+"reconcile p99, once every run trains", "s", m.ActiveP99, target(targetReconcile, m.Runs == activeRuns)),
+		lower(name+"reconcile p99, once every run trains", "s", m.ActiveP99, target(targetReconcile, reconcileTarget)),
 		lower(name+"reconcile p99, with the submission", "s", m.ReconcileP99, nil),
 	}
 }
