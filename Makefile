@@ -245,7 +245,7 @@ verify-accelerators: ## Compile the step for GPUs and TPUs that are not here, be
 	  --output build/bench --table trainer/plan/accelerators.csv $(if $(FULL),--full) $(if $(KEPT),--kept) --only "$(CASES)"
 
 .PHONY: check-gpu-prepare
-check-gpu-prepare: deps ## Pack all that check-gpu needs on a machine without a network into build/check-gpu (5 GB): PYTHON_VERSION=3.12 of that machine; WHEELS=none: it has JAX, 60 MB; DATA=.
+check-gpu-prepare: deps ## Pack all that check-gpu needs on a machine without a network into build/check-gpu (5 GB): PYTHON_VERSION=3.12 (3.13, 3.14) of that machine; WHEELS=none: it has JAX, 60 MB; DATA=.
 	@data=$$(hack/bench/cifar10.sh) && hack/gpu/pack.sh build/check-gpu "$$data"
 
 GPU_FLAGS ?=

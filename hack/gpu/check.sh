@@ -7,8 +7,17 @@ pack=$(cd "$(dirname "$0")" && pwd)
 python=${PYTHON:-python3}
 export LD_LIBRARY_PATH=$pack/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
 export JAX_SKIP_CUDA_CONSTRAINTS_CHECK=1 TF_CPP_MIN_LOG_LEVEL=2 PEER=$pack
-if [ -d "$pack/site" ]; then export PYTHONPATH=$pack/site; fi
-for cuda in "$("$python" -c 'import nvidia; print(list(nvidia.__path__)[0])' 2>/dev/null)/cu13" /usr/local/cuda; do
+if [ -d "$pack/site" ]; then
+  export PYTHONPATH=$pack/site
+  wanted=$(cat "$pack/site/python-version")
+  if [ -z "${PYTHON:-}" ] && command -v "python$wanted" >/dev/null; then python=python$wanted; fi
+  found=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true)
+  if [ "$found" != "$wanted" ]; then
+    echo "check-gpu: JAX is packed for Python $wanted, and $python is ${found:-not there}: the step is measured without JAX beside it." \
+      "Name a Python with PYTHON=, or pack again with PYTHON_VERSION=" >&2
+  fi
+fi
+for cuda in "$pack/site/nvidia/cu13" "$("$python" -c 'import nvidia; print(list(nvidia.__path__)[0])' 2>/dev/null)/cu13" /usr/local/cuda; do
   if [ -e "$cuda/nvvm/libdevice/libdevice.10.bc" ]; then
     export XLA_FLAGS="--xla_gpu_cuda_data_dir=$cuda ${XLA_FLAGS:-}"
     break

@@ -22,9 +22,14 @@ const exitNoGPU = contract.ExitDevice
 
 var errNoGPU = errors.New("no NVIDIA GPU")
 
-// findGPU finds the plugin and a device that it drives, and what nvidia-smi says of it. Another plugin that the environment names,
-// such as XLA's for CPUs, stands in for a GPU's.
+// findLimit is how long a driver may take to say what is there: one that hangs must not take all the time.
+const findLimit = time.Minute
+
+// findGPU finds the plugin and a device that it drives, and what nvidia-smi says of it, where that is installed. Another plugin that
+// the environment names, such as XLA's for CPUs, stands in for a GPU's.
 func (c *check) findGPU(ctx context.Context) error {
+	ctx, stop := context.WithTimeout(ctx, findLimit)
+	defer stop()
 	standIn := os.Getenv(contract.EnvPlugin) != ""
 	if !standIn {
 		plugin, err := c.plugin(ctx)
@@ -40,6 +45,9 @@ func (c *check) findGPU(ctx context.Context) error {
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == contract.ExitDevice {
 		return fmt.Errorf("%w: %s", errNoGPU, lastLine(text))
 	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s devices gave no answer within %v: does nvidia-smi? It said: %s", c.o.Trainer, findLimit, text)
+	}
 	if err != nil {
 		return fmt.Errorf("%s devices: %w: %s", c.o.Trainer, err, text)
 	}
@@ -51,13 +59,19 @@ func (c *check) findGPU(ctx context.Context) error {
 	case standIn:
 		c.GPU = "no NVIDIA GPU: " + os.Getenv(contract.EnvPlugin) + " stands in"
 	default:
-		return fmt.Errorf("nvidia-smi: %w", err)
+		c.GPU = "unknown"
+		c.Note("nvidia-smi: %v: which GPU and driver this is, and how busy it is, is not known", err)
 	}
 	return nil
 }
 
-// plugin is that of the Python that runs the step in JAX, so that both are compiled by the same XLA.
+// plugin is that of the JAX that is packed, which needs no Python, else of the Python that runs the step in JAX: both are compiled by
+// the same XLA.
 func (c *check) plugin(ctx context.Context) (string, error) {
+	packed := filepath.Join(c.o.pack, "site", "jax_plugins", "xla_cuda13", "xla_cuda_plugin.so")
+	if _, err := os.Stat(packed); err == nil {
+		return packed, nil
+	}
 	const find = `import importlib.util, os; print(os.path.dirname(importlib.util.find_spec("jax_plugins.xla_cuda13").origin))`
 	out, err := runs.Command(ctx, c.o.Python, "-c", find).Output()
 	if err != nil {

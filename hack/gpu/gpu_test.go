@@ -1,10 +1,16 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/hack/internal/report"
 )
 
 const tests = `=== RUN   TestA
@@ -59,6 +65,44 @@ func TestAffordable(t *testing.T) {
 		c.o.cifar10.epochs = 100
 		if got := c.affordable(tc.rate, v1alpha1.SimCLRRun{}); got != tc.want {
 			t.Errorf("%s: %d epochs, want %d", name, got, tc.want)
+		}
+	}
+}
+
+// Where one of two programs fails, the other's figures stand.
+func TestRowOf(t *testing.T) {
+	two, four := []float64{1, 2, 3}, []float64{4}
+	for name, tc := range map[string]struct {
+		ours, peer []float64
+		want       []report.Row
+	}{
+		"both":         {two, four, []report.Row{report.NewRow("step", "images/s", 2, 4, new(1.0), report.Higher)}},
+		"no peer":      {two, nil, []report.Row{{Case: "step", Unit: "images/s", Ours: 2, Better: report.Higher}}},
+		"none of ours": {nil, four, nil},
+	} {
+		if d := cmp.Diff(tc.want, rowOf("step", tc.ours, tc.peer)); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+	}
+}
+
+// The tests that are to run are the engine's: one that has another name now would not run, and nothing would say so.
+func TestTheEngineHasTheTests(t *testing.T) {
+	files, err := filepath.Glob("../../trainer/engine/xla/*_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var source strings.Builder
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source.Write(data)
+	}
+	for _, name := range strings.FieldsFunc(stepTests+operatorTests, func(r rune) bool { return strings.ContainsRune("^()|$", r) }) {
+		if !strings.Contains(source.String(), "func "+name+"(t *testing.T) {") {
+			t.Errorf("trainer/engine/xla has no %s", name)
 		}
 	}
 }

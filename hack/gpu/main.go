@@ -58,6 +58,7 @@ var measurements = []measurement{
 	{"resnet18", 2 * time.Minute, resnet18},
 	{"resnet50", 3 * time.Minute, resnet50},
 	{"yardstick", 3 * time.Minute, yardstick},
+	{"operators", 2 * time.Minute, operators},
 	{"cifar10", time.Hour, cifar10}, // what is left
 }
 
@@ -104,6 +105,9 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	report.Say("%s; %s", c.GPU, c.Devices)
+	if err := c.write(); err != nil {
+		return err
+	}
 	var failed []error
 	for _, m := range wanted {
 		report.Say("%s (%.0f s are left)", m.name, time.Until(c.end).Seconds())
@@ -111,12 +115,13 @@ func run(ctx context.Context, o options) error {
 			failed = append(failed, fmt.Errorf("%s: %w", m.name, err))
 			c.Note("%s failed: %v", m.name, err)
 		}
-		if ctx.Err() != nil {
-			return errors.New("interrupted")
-		}
 		c.Seconds = time.Since(began).Seconds()
 		if err := c.write(); err != nil {
 			return err
+		}
+		if ctx.Err() != nil {
+			failed = append(failed, errors.New("interrupted"))
+			break
 		}
 	}
 	fmt.Println(c.Machine)

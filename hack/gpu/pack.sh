@@ -6,6 +6,7 @@ set -euo pipefail
 
 pack=$1 data=$2
 wheels=${WHEELS:-all} version=${PYTHON_VERSION:-3.12}
+case $version in 3.12 | 3.13 | 3.14) ;; *) echo "PYTHON_VERSION=$version: JAX 0.11 is for Python 3.12, 3.13 and 3.14 (hack/gpu/requirements.txt)" >&2; exit 1 ;; esac
 
 mkdir -p "$pack/lib"
 export CGO_ENABLED=1
@@ -22,13 +23,14 @@ tar -C "$data" --sort=name --mtime=@0 --owner=0 --group=0 -cJf "$pack/cifar10.ta
 
 if [ "$wheels" != none ]; then
   "$(dirname "$0")/../deps.sh" python3-pip
-  cmp -s hack/gpu/requirements.txt "$pack/site/requirements.txt" || {
+  { cmp -s hack/gpu/requirements.txt "$pack/site/requirements.txt" && [ "$(cat "$pack/site/python-version")" = "$version" ]; } || {
     echo "JAX and NVIDIA's libraries for Python $version (5 GB)" >&2
     rm -rf "$pack/site"
     platforms=()
     for glibc in 2_17 2_27 2_28 2_31; do platforms+=(--platform "manylinux_${glibc}_x86_64"); done
-    python3 -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-deps --ignore-requires-python --require-hashes --only-binary :all: --python-version "$version" \
+    python3 -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-compile --no-deps --ignore-requires-python --require-hashes --only-binary :all: --python-version "$version" \
       "${platforms[@]}" --platform manylinux2014_x86_64 --target "$pack/site" --requirement hack/gpu/requirements.txt
+    echo "$version" >"$pack/site/python-version"
     cp hack/gpu/requirements.txt "$pack/site/requirements.txt"
   }
 else

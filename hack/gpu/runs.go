@@ -32,7 +32,7 @@ func yardstick(ctx context.Context, c *check) error {
 	if err != nil {
 		return err
 	}
-	r, err := c.program("yardstick").Whole(ctx, onGPU(run))
+	r, err := c.whole(ctx, "yardstick", onGPU(run))
 	if err != nil {
 		return err
 	}
@@ -64,7 +64,7 @@ func cifar10(ctx context.Context, c *check) error {
 		return errors.New("no time is left for an epoch")
 	}
 	run.Spec.Pretraining.Epochs = new(epochs)
-	r, err := c.program("cifar10").Whole(ctx, run)
+	r, err := c.whole(ctx, "cifar10", run)
 	if err != nil {
 		return err
 	}
@@ -120,6 +120,18 @@ func (c *check) program(name string) runs.Program {
 	config.Directory = filepath.Join(c.o.output, "gpu-"+name)
 	_ = os.RemoveAll(config.Directory) // a run of an earlier check is not this one's
 	return runs.Ours(config)
+}
+
+// whole run; where it ends early, the error says how far it was.
+func (c *check) whole(ctx context.Context, name string, run v1alpha1.SimCLRRun) (runs.Result, error) {
+	p := c.program(name)
+	var last runs.EpochEnd
+	p.Heard = func(e runs.EpochEnd) { last = e }
+	r, err := p.Whole(ctx, run)
+	if err != nil {
+		err = fmt.Errorf("after epoch %d of %d, loss %.4f: %w", last.Epoch, *run.Spec.Pretraining.Epochs, last.Loss, err)
+	}
+	return r, err
 }
 
 // onGPU moves a run to one GPU.

@@ -60,7 +60,7 @@ func Start(ctx context.Context, limit time.Duration, mode string, args ...string
 	late := time.AfterFunc(limit, func() { _ = syscall.Kill(-w.cmd.Process.Pid, syscall.SIGKILL) })
 	err = w.listen()
 	if !late.Stop() {
-		err = fmt.Errorf("not ready within %v", limit)
+		err = errors.Join(fmt.Errorf("not ready within %v", limit), err)
 	}
 	if err != nil {
 		w.Stop()
@@ -94,11 +94,16 @@ func (w *Program) End() ([]float64, error) {
 func (w *Program) listen() error {
 	if !w.lines.Scan() {
 		_ = w.cmd.Wait() // what it wrote says more than its status
-		return fmt.Errorf("it ended: %s", last(w.errors.Bytes()))
+		return &Ended{w.errors.Bytes()}
 	}
 	w.Answer = Answer{}
 	return json.Unmarshal(w.lines.Bytes(), &w.Answer)
 }
+
+// Ended is the error of a program that has ended, with all that it wrote to its standard error.
+type Ended struct{ Log []byte }
+
+func (e *Ended) Error() string { return fmt.Sprintf("it ended: %s", last(e.Log)) }
 
 // Stop ends the program and those that it started.
 func (w *Program) Stop() {

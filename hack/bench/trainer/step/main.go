@@ -28,7 +28,9 @@ import (
 
 type options struct {
 	depth, size, images, threads int
-	stem, precision, plugin      string
+	stem, precision              string
+	shift                        bool
+	plugin, cache                string
 	workers
 }
 
@@ -50,6 +52,8 @@ func main() {
 	flag.StringVar(&o.precision, "precision", "fp32", "fp32 or bf16")
 	flag.IntVar(&o.threads, "threads", 2, "compute threads")
 	flag.StringVar(&o.plugin, "plugin", "", "of the accelerator that computes; empty: the CPU does")
+	flag.StringVar(&o.cache, "cache", "", "directory of programs that an accelerator's plugin has compiled; empty: none is kept")
+	flag.BoolVar(&o.shift, "output-shift", true, "batch norm after the head's last layer has a shift")
 	o.flags()
 	flag.Parse()
 	if err := serve(o); err != nil {
@@ -115,7 +119,7 @@ func config(o options) (pretrain.Config, error) {
 	}
 	return pretrain.Config{
 		Model: model.Config{
-			Depth: o.depth, Width: 1, Stem: o.stem, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: o.size, Dimension: 128, OutputShift: true,
+			Depth: o.depth, Width: 1, Stem: o.stem, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: o.size, Dimension: 128, OutputShift: o.shift,
 			Precision: precision,
 		},
 		Images: o.images, Statistics: v1alpha1.BatchNormStatistics(o.statistics), Temperature: 0.5, Optimizer: optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4},
@@ -127,7 +131,7 @@ func newEngine(o options) (engine.Engine, error) {
 	if o.plugin == "" {
 		return cpu.New(o.threads)
 	}
-	return xla.New(xla.Options{Plugin: o.plugin, Devices: 1}) // as JAX does, unless it is told otherwise
+	return xla.New(xla.Options{Plugin: o.plugin, Devices: 1, Cache: o.cache}) // as JAX does, unless it is told otherwise
 }
 
 // resident are views for so many steps, on the accelerator where there is one: those of a step are freed with it.
