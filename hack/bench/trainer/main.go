@@ -15,14 +15,6 @@ import (
 	"github.com/simclr-operator/simclr-operator/hack/internal/runs"
 )
 
-const (
-	stepScript = "hack/bench/trainer/step_torch.py"
-	// spin is what simclr-trainer sets for itself: its compute threads wait as briefly for each other.
-	spin = "GOMP_SPINCOUNT=3000"
-	// cache of torch.compile, which takes minutes without.
-	cache = "TORCHINDUCTOR_CACHE_DIR=build/bench/inductor"
-)
-
 type options struct {
 	runs.Config
 	cases, output      string

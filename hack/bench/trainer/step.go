@@ -38,7 +38,7 @@ var cases = []step{
 
 // measure both programs in turn.
 func (s step) measure(ctx context.Context, b *bench) ([]report.Row, error) {
-	ours, err := steps.Start(ctx, b.o.startLimit, s.precision, append([]string{"env", spin, b.o.step, "--precision", s.precision, "--threads", fmt.Sprint(b.o.Threads)}, s.network...)...)
+	ours, err := steps.Start(ctx, b.o.startLimit, s.precision, append([]string{"env", steps.Spin, b.o.step, "--precision", s.precision, "--threads", fmt.Sprint(b.o.Threads)}, s.network...)...)
 	if err != nil {
 		return nil, fmt.Errorf("ours: %w", err)
 	}
@@ -109,7 +109,7 @@ func mode(precision string, compiled bool) string {
 
 // try one way, for the median seconds of three steps.
 func (s step) try(ctx context.Context, b *bench, precision string, compiled bool) (*steps.Program, float64, error) {
-	args := append([]string{"env", cache, b.o.Python, stepScript, "--precision", precision, "--threads", strconv.Itoa(b.o.Threads)}, s.network...)
+	args := append([]string{"env", steps.Cache, b.o.Python, steps.Script, "--precision", precision, "--threads", strconv.Itoa(b.o.Threads)}, s.network...)
 	if compiled {
 		args = append(args, "--compile")
 	}

@@ -20,14 +20,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/hack/internal/steps"
 )
 
-const (
-	stepScript = "hack/bench/trainer/step_torch.py"
-	// spin is what simclr-trainer sets for itself: its compute threads wait as briefly for each other.
-	spin = "GOMP_SPINCOUNT=3000"
-	// cache of torch.compile, which takes minutes without.
-	cache = "TORCHINDUCTOR_CACHE_DIR=build/bench/inductor"
-	size  = 2 // workers, and cores
-)
+const size = 2 // workers, and cores
 
 type options struct {
 	output, step, python string
@@ -167,7 +160,7 @@ func (b *bench) start(ctx context.Context, name string, workers int, program []s
 	begun := make(chan int)
 	for rank := range workers {
 		own := b.cores[rank*len(b.cores)/workers : (rank+1)*len(b.cores)/workers]
-		args := append([]string{"taskset", "--cpu-list", list(own), "env", spin, cache}, program...)
+		args := append([]string{"taskset", "--cpu-list", list(own), "env", steps.Spin, steps.Cache}, program...)
 		args = append(append(args, n.flags...), "--images", strconv.Itoa(n.images/workers), "--threads", strconv.Itoa(len(own)))
 		if workers > 1 {
 			args = append(args, "--workers", strconv.Itoa(workers), "--rank", strconv.Itoa(rank), "--coordinator", coordinator)

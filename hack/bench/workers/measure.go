@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/simclr-operator/simclr-operator/hack/internal/report"
+	"github.com/simclr-operator/simclr-operator/hack/internal/steps"
 )
 
 // cores are the first that this process may use.
@@ -105,7 +106,7 @@ func (b *bench) measure(ctx context.Context, n network) ([]report.Row, error) {
 func (b *bench) fastest(ctx context.Context, n network) (best *crew, err error) {
 	for name, more := range map[string][]string{"eager": nil, "compiled": {"--compile"}} {
 		began := time.Now()
-		c, failed := b.start(ctx, "PyTorch, "+name, size, []string{b.python, stepScript}, n, more...)
+		c, failed := b.start(ctx, "PyTorch, "+name, size, []string{b.python, steps.Script}, n, more...)
 		if failed == nil {
 			failed = c.turn(stepsATurn, n.images)
 		}

@@ -17,6 +17,15 @@ import (
 	"github.com/simclr-operator/simclr-operator/hack/internal/runs"
 )
 
+const (
+	// Script is PyTorch's program.
+	Script = "hack/bench/trainer/step_torch.py"
+	// Spin, in our program's environment, is what simclr-trainer sets for itself: its compute threads wait as briefly for each other.
+	Spin = "GOMP_SPINCOUNT=3000"
+	// Cache, in PyTorch's, is torch.compile's, which takes minutes without.
+	Cache = "TORCHINDUCTOR_CACHE_DIR=build/bench/inductor"
+)
+
 // A Program is one that does steps when it is told to, and else sleeps: of two that take turns, neither has to
 // start, to compile or to warm up again.
 type Program struct {
