@@ -27,19 +27,17 @@ const (
 
 // tpuKind is how GKE offers a TPU generation.
 type tpuKind struct {
-	device       string // value of labelGKETPU for slices of one host
-	slice        string // and of several
-	chipsPerHost int32  // of a slice of several hosts
-	singleHost   int32  // most chips of a slice of one host
+	device string // value of labelGKETPU for slices of one host
+	slice  string // and of several
 }
 
 // https://cloud.google.com/kubernetes-engine/docs/concepts/plan-tpus
 var tpuKinds = map[string]tpuKind{
-	"v3":  {"tpu-v3-device", "tpu-v3-slice", 4, 4},
-	"v4":  {"tpu-v4-podslice", "tpu-v4-podslice", 4, 4},
-	"v5e": {"tpu-v5-lite-podslice", "tpu-v5-lite-podslice", 4, 8},
-	"v5p": {"tpu-v5p-slice", "tpu-v5p-slice", 4, 4},
-	"v6e": {"tpu-v6e-slice", "tpu-v6e-slice", 4, 8},
+	"v3":  {"tpu-v3-device", "tpu-v3-slice"},
+	"v4":  {"tpu-v4-podslice", "tpu-v4-podslice"},
+	"v5e": {"tpu-v5-lite-podslice", "tpu-v5-lite-podslice"},
+	"v5p": {"tpu-v5p-slice", "tpu-v5p-slice"},
+	"v6e": {"tpu-v6e-slice", "tpu-v6e-slice"},
 }
 
 // placement is what an accelerator asks of the nodes.
@@ -84,9 +82,9 @@ func placeTPU(spec v1alpha1.AcceleratorSpec) (placement, error) {
 	if err != nil {
 		return placement{}, err
 	}
-	perHost, label := kind.chipsPerHost, kind.slice
-	if chips <= kind.singleHost {
-		perHost, label = chips, kind.device
+	perHost, label := plan.TPUHostChips(spec.Generation, chips), kind.slice
+	if perHost == chips {
+		label = kind.device
 	}
 	if spec.DevicesPerWorker != nil {
 		perHost = *spec.DevicesPerWorker

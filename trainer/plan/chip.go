@@ -44,6 +44,33 @@ func deviceCount(a v1alpha1.AcceleratorSpec) int {
 	return 1
 }
 
+// TPUHostChips are the chips of a host of a slice: all of a slice that is on one host, else 4
+// (https://cloud.google.com/kubernetes-engine/docs/concepts/plan-tpus).
+func TPUHostChips(generation string, chips int32) int32 {
+	const ofSeveral = 4
+	one := int32(4) // the most that a slice of one host has
+	if generation == "v5e" || generation == "v6e" {
+		one = 8
+	}
+	if chips <= one {
+		return chips
+	}
+	return ofSeveral
+}
+
+// TPUHosts of an accelerator's slice, and the chips of each; no hosts where it is no TPU, or its topology none.
+func TPUHosts(a v1alpha1.AcceleratorSpec) (hosts, chips int32) {
+	all, err := TPUChips(a.Topology)
+	if a.Type != v1alpha1.TPU || err != nil {
+		return 0, 0
+	}
+	chips = TPUHostChips(a.Generation, all)
+	if a.DevicesPerWorker != nil {
+		chips = *a.DevicesPerWorker
+	}
+	return all / chips, chips
+}
+
 // gpuMemory of products whose names do not say it. Unit: GiB.
 var gpuMemory = map[string]int64{
 	"h200": 141, "h100": 80, "h800": 80, "gh200": 96, "b200": 180, "l4": 24, "l40s": 48, "l40": 48, "a10g": 24, "a10": 24, "a16": 16, "a30": 24, "a40": 48,

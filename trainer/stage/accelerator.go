@@ -55,6 +55,9 @@ func newAccelerated(ctx context.Context, o Options, workers collective.Collectiv
 		if found, err = joined(ctx, &x, accelerator.Type, workers); err != nil {
 			return nil, environment, err
 		}
+	} else if x.Environment = oneHost(accelerator); x.Environment != nil {
+		set, removed := told(x.Environment)
+		o.Log.Info("libtpu is told of this host of the slice alone", "set", set, "removed", removed)
 	}
 	if o.accelerated != nil {
 		o.accelerated(&x)
@@ -107,7 +110,7 @@ func Accelerators(w io.Writer) error {
 			continue
 		}
 		seen[plugin] = true
-		e, err := xla.New(xla.Options{Plugin: plugin})
+		e, err := xla.New(xla.Options{Plugin: plugin, Environment: oneHostHere()})
 		if err != nil {
 			return acceleratedError(err)
 		}

@@ -42,6 +42,8 @@ type Options struct {
 	Log *slog.Logger
 	// Client are options of the plugin's own.
 	Client map[string]any
+	// Environment are variables that the plugin is to find, set in this process before it is loaded; "" removes one.
+	Environment map[string]string
 	// Processes that the plugin is to connect with; nil: none.
 	Processes *Processes
 }
@@ -60,6 +62,9 @@ func New(o Options) (*Engine, error) {
 	path, err := filepath.Abs(o.Plugin)
 	if err != nil {
 		return nil, &PluginError{o.Plugin, err}
+	}
+	if err := setEnvironment(o.Environment); err != nil {
+		return nil, &PluginError{path, err}
 	}
 	plugin, err := load(path)
 	if err != nil {
