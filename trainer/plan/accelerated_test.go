@@ -79,7 +79,7 @@ func TestAccelerate(t *testing.T) {
 		"compiled":               {on(h200, imageNet(256)), 1, 256, false, "On each of 1 × NVIDIA-H200, a step of pretrain (256 images at once) needs "},
 		"between":                {on(h200, imageNet(128)), 1, 128, false, "as its compiler says"},
 		"larger":                 {on(h200, imageNet(4096)), 1, 4096, true, "estimate"},
-		"another GPU":            {on(v1alpha1.AcceleratorSpec{Type: v1alpha1.NvidiaGPU, Product: "nvidia-tesla-t4"}, imageNet(256)), 1, 256, true, "it has 14.9 GiB, 11.2 GiB for programs"},
+		"another GPU":            {on(v1alpha1.AcceleratorSpec{Type: v1alpha1.NvidiaGPU, Product: "nvidia-tesla-t4"}, imageNet(256)), 1, 256, true, "it has 14.9 GiB, 13.4 GiB for programs"},
 		"any GPU":                {on(v1alpha1.AcceleratorSpec{Type: v1alpha1.NvidiaGPU}, nil), 1, 256, true, "NVIDIA GPU, a step of pretrain (256 images at once) needs "},
 		"GPUs of workers":        {on(v1alpha1.AcceleratorSpec{Type: v1alpha1.NvidiaGPU, Product: "NVIDIA-H200", DevicesPerWorker: new(int32(4))}, func(s *v1alpha1.SimCLRRunSpec) { imageNet(2048)(s); s.Workers = new(int32(2)) }), 8, 256, false, "8 × NVIDIA-H200"},
 		"cores of a slice":       {on(v3, imageNet(4096)), 128, 32, false, "128 × TPU v3"},

@@ -49,6 +49,9 @@ func newAccelerated(ctx context.Context, o Options, workers collective.Collectiv
 			"no engine for %s in this image: it trains on CPU only; set accelerator.type to CPU, or template.image to an image that has one", accelerator.Type)
 	}
 	x := xla.Options{Plugin: plugin, Devices: plan.WorkerDevices(accelerator), Cache: filepath.Join(o.Output, contract.CompiledDir), Log: o.Log}
+	if accelerator.Type == v1alpha1.NvidiaGPU {
+		x.Share = plan.GPUShare
+	}
 	found := func() {}
 	if oneProgram(&o.Run.Spec, workers.Size()) {
 		var err error

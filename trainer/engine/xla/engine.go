@@ -8,7 +8,9 @@ package xla
 import (
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/gomlx/go-xla/pjrt"
@@ -42,10 +44,39 @@ type Options struct {
 	Log *slog.Logger
 	// Client are options of the plugin's own.
 	Client map[string]any
+	// Share of each device's memory that programs may have, from 0 to 1, taken at once, where the plugin can be told: XLA's for GPUs
+	// can, and takes 0.75 by itself; 0: what the plugin takes.
+	Share float32
 	// Environment are variables that the plugin is to find, set in this process before it is loaded; "" removes one.
 	Environment map[string]string
 	// Processes that the plugin is to connect with; nil: none.
 	Processes *Processes
+}
+
+// optionShare and optionTake are what XLA's client for GPUs calls the share of memory, and whether that is taken at once, which leaves no
+// gaps (xla/pjrt/c/pjrt_c_api_gpu_internal.cc); refusedOption is how XLA's plugins begin an error of one that they do not know
+// (ValidateCreateOptions in xla/pjrt/c/pjrt_c_api_helpers.cc).
+const (
+	optionShare   = "memory_fraction"
+	optionTake    = "preallocate"
+	refusedOption = "Unexpected option name passed to PJRT_Client_Create: "
+)
+
+// clientOptions are those that a client is made with.
+func (o Options) clientOptions() map[string]any {
+	all := maps.Clone(o.Client)
+	if o.Share > 0 {
+		if all == nil {
+			all = map[string]any{}
+		}
+		all[optionShare], all[optionTake] = o.Share, true
+	}
+	return all
+}
+
+// refusesShare says whether a plugin has no options for the share.
+func refusesShare(err error) bool {
+	return strings.Contains(err.Error(), refusedOption+optionShare) || strings.Contains(err.Error(), refusedOption+optionTake)
 }
 
 // Info says what an engine runs on.
@@ -70,14 +101,19 @@ func New(o Options) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, inC, release, err := plugin.client(o.Client, o.Processes)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	client, inC, release, err := plugin.client(o.clientOptions(), o.Processes)
+	if err != nil && o.Share > 0 && refusesShare(err) {
+		o.Log.Info("the plugin cannot be told how much of the devices' memory to take", "error", firstLine(err).Error())
+		o.Share = 0
+		client, inC, release, err = plugin.client(o.clientOptions(), o.Processes)
+	}
 	if err != nil {
 		return nil, &DeviceError{Plugin: path, Err: fmt.Errorf("none can be used: the node needs one, with a driver that is new enough, and the pod has to ask for it (%w)", firstLine(err))}
 	}
 	major, minor := plugin.Version()
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
 	e := &Engine{client: client, plugin: plugin, release: release, options: o, info: Info{
 		client.Platform(), client.PlatformVersion(), fmt.Sprintf("%d.%d", major, minor), client.NumDevices(),
 	}}

@@ -2,6 +2,7 @@ package xla
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -133,5 +134,25 @@ func TestAProgramSaysWhatItNeeds(t *testing.T) {
 	out, ok := errors.AsType[*OutOfMemoryError](e.failed(errors.New("RESOURCE_EXHAUSTED"), x.loaded[0]))
 	if !ok || out.Needs < 512*64*4 {
 		t.Errorf("%+v: z alone has %d bytes", out, 512*64*4)
+	}
+}
+
+// A plugin that has no options for the share of memory is asked without them; what else it refuses is an error.
+func TestTheShareOfMemoryIsNoMust(t *testing.T) {
+	var said strings.Builder
+	o := Options{Plugin: xlatest.QuickPlugin(t), Share: 0.5, Client: map[string]any{"cpu_device_count": int64(2)}, Log: slog.New(slog.NewTextHandler(&said, nil))}
+	e, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := e.Info().Devices; got != 2 || !strings.Contains(said.String(), "cannot be told how much") {
+		t.Errorf("%d devices, and it says %s", got, said.String())
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+	o.Client = map[string]any{"none": int64(2)}
+	if _, err := New(o); err == nil {
+		t.Error("an option that is none is taken")
 	}
 }
