@@ -49,7 +49,12 @@ type Loop struct {
 	Interval time.Duration         // between two checkpoints
 	Tracker  *report.Tracker
 	Log      *slog.Logger
+
+	stopped bool
 }
+
+// Stopped says that Run was told to stop and did: on all workers at the same step, with a checkpoint saved.
+func (l *Loop) Stopped() bool { return l.stopped }
 
 // extra is what a checkpoint holds besides tensors: so that a resumed epoch's mean loss is right, and its
 // health is known.
@@ -68,7 +73,7 @@ type state struct {
 }
 
 // Run trains from the newest checkpoint that is whole, or from what the task holds, to the stage's last
-// step, and saves there. It gives the mean loss of the last epoch. When its context ends it saves and
+// step, and saves there, which all workers wait for. It gives the mean loss of the last epoch. When its context ends it saves and
 // returns the context's cause.
 func (l *Loop) Run(ctx context.Context, t Task) (float64, error) {
 	s, err := l.begin(ctx, t)
@@ -94,7 +99,10 @@ func (l *Loop) Run(ctx context.Context, t Task) (float64, error) {
 			return 0, l.keep(t, s, err)
 		}
 	}
-	return s.LastLoss, l.save(t, s)
+	if err := l.save(t, s); err != nil {
+		return 0, err
+	}
+	return s.LastLoss, l.saved()
 }
 
 // between two steps are the checkpoint and the evaluation that are due. The cause is of a stop at this place.
@@ -187,6 +195,7 @@ func (l *Loop) stop(t Task, s *state, cause error) error {
 		return err
 	}
 	l.Log.Info("stopped", "cause", cause.Error())
+	l.stopped = true
 	return cause
 }
 

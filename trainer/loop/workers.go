@@ -118,7 +118,7 @@ func (l *Loop) stopping(ctx context.Context) (cause, err error) {
 	return nil, nil
 }
 
-// saved waits until worker 0 has saved: only then may the others say so with their exit codes.
+// saved waits until worker 0 has saved: only then may the others say so with their exit codes, or end it by being stopped.
 func (l *Loop) saved() error {
 	if l.alone() {
 		return nil

@@ -52,14 +52,15 @@ func (r *runner) train(ctx context.Context) (w trained, loss float64, err error)
 	if place := s.Placer(); place != nil {
 		views.ahead = &ahead{batches: views.batches, place: views.placed(place)}
 	}
-	loss, err = r.loop().Run(ctx, loop.Task{
+	l := r.loop()
+	loss, err = l.Run(ctx, loop.Task{
 		Snapshot: s.Snapshot, Restore: s.Restore, Health: r.health(s),
 		Step: func(ctx context.Context, at loop.Position, rate float64) (loop.Measure, error) {
 			defer views.release()
 			return s.Step(ctx, views.views(at), rate)
 		},
 	})
-	if err != nil {
+	if r.agreed = l.Stopped(); err != nil {
 		return w, 0, r.fitting(err)
 	}
 	if w.encoder, err = s.Encoder(r.stage.TotalSteps); err != nil {

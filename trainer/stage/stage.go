@@ -96,21 +96,33 @@ func (o Options) with(ctx context.Context, workers collective.Collective) (*cont
 		return done, checkpoint.MergeResults(o.Output, o.Run.Spec.StageNames())
 	}
 	r, err := open(ctx, o, hash, workers)
-	if err != nil {
-		return nil, err
+	var m *contract.TerminationMessage
+	if err == nil {
+		m, err = r.run(ctx)
 	}
-	defer r.close()
+	r.end(err)
+	return m, err
+}
+
+// run what is opened. Worker 0's message has the result.
+func (r *runner) run(ctx context.Context) (*contract.TerminationMessage, error) {
 	result, err := r.dispatch(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if workers.Rank() > 0 {
-		return o.nothing("worker 0 does the rest"), nil
+	if r.workers.Rank() > 0 {
+		if err := r.finished(ctx); err != nil {
+			return nil, err
+		}
+		return r.nothing("worker 0 does the rest"), nil
 	}
 	result.SkippedImages = r.data.skipped()
-	m := o.Tracker.Termination(nil)
+	m := r.Tracker.Termination(nil)
 	m.Results, m.EncoderSHA256 = result, r.encoderSHA256
-	return &m, r.save(m)
+	if err := r.save(m); err != nil {
+		return nil, err
+	}
+	return &m, r.finished(ctx)
 }
 
 // save stores the stage's result, where it is still this attempt's turn.
@@ -133,24 +145,23 @@ type runner struct {
 	stage         plan.Stage
 	model         model.Config
 	encoderSHA256 string // of a pretrain stage that is done
+	agreed        bool   // all workers have stopped, at the same step
+	parted        bool   // another worker is gone, or may be
 }
 
-// open opens what the stage needs: engine, checkpoints, data; and plans it.
+// open opens what the stage needs: engine, checkpoints, data; and plans it. What it gives with an error is to be ended, too.
 func open(ctx context.Context, o Options, hash string, workers collective.Collective) (*runner, error) {
 	r := &runner{Options: o, spec: &o.Run.Spec, hash: hash, workers: workers, model: model.FromSpec(&o.Run.Spec)}
 	e, environment, err := newEngine(ctx, o, workers)
 	if err != nil {
-		return nil, err
+		return r, err
 	}
 	r.engine = e
 	if workers.Size() > 1 {
 		environment.Workers = workers.Size()
 	}
-	if err := r.prepare(ctx, environment); err != nil {
-		r.close()
-		return nil, err
-	}
-	return r, nil
+	err = r.prepare(ctx, environment)
+	return r, err
 }
 
 func (r *runner) prepare(ctx context.Context, environment checkpoint.Environment) (err error) {
@@ -205,12 +216,6 @@ func (r *runner) retrying() func(message string) {
 	return func(message string) {
 		r.Log.Warn(message)
 		first.Do(func() { r.Tracker.Warn("storage of the dataset: " + message) })
-	}
-}
-
-func (r *runner) close() {
-	if r.engine != nil {
-		_ = r.engine.Close() // the process ends next
 	}
 }
 

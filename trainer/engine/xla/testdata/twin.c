@@ -2,6 +2,7 @@
 // two to address; a program of all four runs when both have called for it. They find each other by the store, as XLA's client for GPUs does.
 #include <dlfcn.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "pjrt_c_api.h"
@@ -115,8 +116,17 @@ static PJRT_Error *create(PJRT_Client_Create_Args *a) {
 	return try_what_fails(a);
 }
 
+// note what a process does in a file, where one is named.
+static void note(const char *what) {
+	FILE *f = getenv("TWIN_LOG") ? fopen(getenv("TWIN_LOG"), "a") : NULL;
+	if (!f) return;
+	fprintf(f, "%d %s\n", rank, what);
+	fclose(f);
+}
+
 static PJRT_Error *client_destroy(PJRT_Client_Destroy_Args *a) {
 	pthread_mutex_lock(&both->lock);
+	note("closes");
 	int last = --both->users == 0;
 	pthread_mutex_unlock(&both->lock);
 	return last ? real->PJRT_Client_Destroy(a) : NULL;
@@ -146,7 +156,10 @@ static int alone(PJRT_LoadedExecutable *executable) {
 }
 
 static PJRT_Error *execute(PJRT_LoadedExecutable_Execute_Args *a) {
-	if (alone(a->executable)) return real->PJRT_LoadedExecutable_Execute(a);
+	if (alone(a->executable)) {
+		note("computes alone");
+		return real->PJRT_LoadedExecutable_Execute(a);
+	}
 	if (a->num_devices != each) FAIL("a process gives values of devices that are not its own");
 	pthread_mutex_lock(&both->lock);
 	both->called[rank] = a;
