@@ -8,6 +8,8 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/collective"
+	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/xlatest"
 	"github.com/simclr-operator/simclr-operator/trainer/report"
 )
 
@@ -56,5 +58,35 @@ func TestDataErrorsNameTheirField(t *testing.T) {
 		if contract.ExitCode(err) != contract.ExitUserError || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want a user error that says %q", err, want)
 		}
+	}
+}
+
+// A run on an accelerator whose views do not fit the host's memory does not begin, and is told which batch does; what the step needs
+// is its devices' to have.
+func TestTheHostHasRoomForViews(t *testing.T) {
+	t.Setenv(contract.EnvPlugin, xlatest.QuickPlugin(t))
+	limit, old := filepath.Join(t.TempDir(), "memory.max"), limitFiles
+	defer func() { limitFiles = old }()
+	limitFiles = []string{limit}
+	images := folder(t)
+	for name, tc := range map[string]struct {
+		bytes string
+		want  string
+	}{
+		"too little": {"20000", "of the host's memory"},
+		"enough":     {"2000000", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(limit, []byte(tc.bytes+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			o, hash := optionsOf(t, onGPUs(t, 1, 1, v1alpha1.AugmentationsHost), v1alpha1.StagePretrain)
+			o.Data.Directory = images
+			r, err := open(t.Context(), o, hash, collective.Single{})
+			defer r.close()
+			if tc.want == "" && err != nil || tc.want != "" && (contract.ExitCode(err) != contract.ExitUserError || !strings.Contains(err.Error(), tc.want)) {
+				t.Errorf("error %v", err)
+			}
+		})
 	}
 }
