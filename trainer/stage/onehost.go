@@ -14,7 +14,8 @@ import (
 // waits for the other hosts. A process that trains by itself there (a later stage, workers: 1, or workers that exchange z and gradients
 // through their hosts) is to see its own host alone. It is told what the device plugin tells a slice of one host of as many chips
 // (InitEnvs in github.com/ai-on-gke/tpu-device-plugin, pkg/tpu/util/util.go), the same by the names that libtpu has for processes
-// (jax/_src/test_multiprocess.py in github.com/jax-ml/jax), and nothing of other processes. Nobody here has run it on a TPU.
+// (jax/_src/test_multiprocess.py in github.com/jax-ml/jax), and nothing of other processes. libtpu 0.0.42.1's
+// binary has all of these names that begin with TPU_, but for TPU_TOPOLOGY. Nobody here has run it on a TPU.
 
 // tpuTypes are what GKE calls the generations in TPU_ACCELERATOR_TYPE, with the cores of a chip that are counted there.
 var tpuTypes = map[string]struct {
