@@ -58,7 +58,8 @@ type Segment struct {
 	Updates bool
 	// Guard is one of the fetches, of shape (1): where it is no finite number, variables stay as they are. nil: no guard.
 	Guard *gorgonia.Node
-	// Seldom are the fetches that are rarely looked at: an executable that is a Remote leaves them on its devices until then.
+	// Seldom are the fetches that are rarely looked at: an executable that is a Remote leaves them on its devices until then, each row
+	// where it was computed.
 	Seldom gorgonia.Nodes
 	// Images are the feeds whose first axis are the images of a batch: devices of one program share them.
 	Images gorgonia.Nodes
@@ -136,7 +137,8 @@ func Devices(e Engine) int {
 type Remote interface {
 	// Place copies a feed to where the segment runs, also while it runs. What it gives is fed once, or closed.
 	Place(segment, feed int, v Tensor) (Tensor, error)
-	// Read copies a fetch of Seldom to the host. It is there until the segment's next run.
+	// Read copies a fetch of Seldom to the host, with a row for each image those of this process's devices: of all, where the engine is
+	// no Joint. It is there until the segment's next run.
 	Read(v Tensor) (Tensor, error)
 }
 

@@ -3,6 +3,7 @@ package pretrain
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
@@ -53,13 +54,17 @@ func (s *Stepper) Placer() func(views engine.Tensor) (engine.Tensor, error) {
 	return func(views engine.Tensor) (engine.Tensor, error) { return remote.Place(0, 0, views) }
 }
 
-// lastZ is everybody's z in the last step, of an accelerator read from it.
+// lastZ is everybody's z in the last step, of accelerators read from them: of several workers each reads its rows.
 func (s *Stepper) lastZ() ([]float32, error) {
 	if s.z.Remote == nil {
 		return s.z.Data, nil
 	}
 	z, err := s.network.(engine.Remote).Read(s.z)
-	return z.Data, err
+	if err != nil || z.Shape[0] == s.rows() {
+		return z.Data, err
+	}
+	all, err := s.workers.AllGather(s.graph.Context, z.Data)
+	return slices.Concat(all...), err
 }
 
 // stepAtOnce is Step by one program.

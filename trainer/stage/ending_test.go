@@ -36,7 +36,7 @@ func TestWorkersOfOneProgramEndTogether(t *testing.T) {
 	o.Data.Directory = folder(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
-	o.Log = slog.New(after{slog.DiscardHandler, "epoch", func() { cancel(contract.Errorf(contract.ExitTerminate, "Terminated", "stopped")) }})
+	o.Log = slog.New(after{slog.DiscardHandler, "epoch", func(slog.Record) { cancel(contract.Errorf(contract.ExitTerminate, "Terminated", "stopped")) }})
 	for rank, err := range bothRun(ctx, o, so, unused(t), nil) {
 		if contract.ExitCode(err) != contract.ExitTerminate {
 			t.Fatalf("worker %d is stopped with %v", rank, err)

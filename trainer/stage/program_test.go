@@ -49,21 +49,33 @@ func twin(o Options, rank int, coordinator string, so [2]string) Options {
 type after struct {
 	slog.Handler
 	message string
-	f       func()
+	f       func(slog.Record)
 }
 
 func (a after) Enabled(context.Context, slog.Level) bool { return true }
 
 func (a after) Handle(_ context.Context, r slog.Record) error {
 	if r.Message == a.message {
-		a.f()
+		a.f(r)
 	}
 	return nil
 }
 
+// rankLog notes z's effective rank after each epoch.
+func rankLog(ranks chan<- any) *slog.Logger {
+	return slog.New(after{slog.DiscardHandler, "epoch", func(r slog.Record) {
+		r.Attrs(func(a slog.Attr) bool {
+			if a.Key == "zEffectiveRank" {
+				ranks <- a.Value.Any()
+			}
+			return true
+		})
+	}})
+}
+
 // Two workers with two devices each are one program, and make the encoder that one worker with four makes, bit by bit: also where they
 // are stopped after an epoch and go on from worker 0's checkpoint, with views of the host or of the devices, and with worker 0 evaluating
-// alone in between. A plugin stands in for those of two pods (xlatest.Twins).
+// alone in between; both see everybody's z. A plugin stands in for those of two pods (xlatest.Twins).
 func TestTwoWorkersAreOneProgram(t *testing.T) {
 	for _, place := range []v1alpha1.AugmentationsPlace{v1alpha1.AugmentationsHost, v1alpha1.AugmentationsAccelerator} {
 		t.Run(string(place), func(t *testing.T) {
@@ -72,6 +84,8 @@ func TestTwoWorkersAreOneProgram(t *testing.T) {
 			one, _ := optionsOf(t, onGPUs(t, 1, 4, place), v1alpha1.StagePretrain)
 			one.Data.Directory = images
 			one.accelerated = func(x *xla.Options) { x.Client = map[string]any{"cpu_device_count": int64(4)} }
+			ranks := make(chan any, 2)
+			one.Log = rankLog(ranks)
 			want, err := Run(t.Context(), one)
 			if err != nil || want.EncoderSHA256 == "" {
 				t.Fatalf("one worker: %+v, %v", want, err)
@@ -82,17 +96,24 @@ func TestTwoWorkersAreOneProgram(t *testing.T) {
 			cause := contract.Errorf(contract.ExitTerminate, "Terminated", "stopped")
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
-			two.Log = slog.New(after{slog.DiscardHandler, "epoch", func() { cancel(cause) }})
+			two.Log = slog.New(after{slog.DiscardHandler, "epoch", func(slog.Record) { cancel(cause) }})
 			for rank, err := range bothRun(ctx, two, so, unused(t), nil) {
 				if contract.ExitCode(err) != contract.ExitTerminate {
 					t.Fatalf("worker %d is stopped with %v", rank, err)
 				}
 			}
-			two.Log, two.Attempt = slog.New(slog.DiscardHandler), 2
+			<-ranks
+			rank := <-ranks // after the second epoch
+			two.Log, two.Attempt = rankLog(ranks), 2
 			var got contract.TerminationMessage
 			for rank, err := range bothRun(t.Context(), two, so, unused(t), &got) {
 				if err != nil {
 					t.Fatalf("worker %d: %v", rank, err)
+				}
+			}
+			for range 2 {
+				if got := <-ranks; got != rank {
+					t.Errorf("a worker has z's effective rank as %v, one worker as %v", got, rank)
 				}
 			}
 			if got.ResumedFrom == nil || *got.ResumedFrom != 2 {

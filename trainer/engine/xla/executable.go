@@ -47,17 +47,17 @@ func (x *Executable) Run(segment int, feeds ...engine.Tensor) ([]engine.Tensor, 
 		return nil, fmt.Errorf("segment %s: %w", s.Name, err)
 	}
 	out := make([]engine.Tensor, len(fetched))
-	for i, b := range fetched {
+	for i, v := range fetched {
 		out[i] = engine.Tensor{Shape: s.Fetches[i].Shape()}
 		if slices.Contains(s.Seldom, s.Fetches[i]) {
-			out[i].Remote = onDevices{b}
-			x.left[segment] = append(x.left[segment], b)
+			out[i].Remote = v
+			x.left[segment] = append(x.left[segment], v...)
 			continue
 		}
-		if out[i].Data, err = x.e.download(b); err != nil {
+		if out[i].Data, err = x.e.download(v); err != nil {
 			return nil, fmt.Errorf("segment %s: %w", s.Name, err)
 		}
-		if err := b.Destroy(); err != nil {
+		if err := v.Close(); err != nil {
 			return nil, err
 		}
 	}
@@ -71,16 +71,16 @@ func (x *Executable) Run64(segment int, feeds ...[]float64) ([][]float64, error)
 		return nil, err
 	}
 	out := make([][]float64, len(fetched))
-	for i, b := range fetched {
-		if out[i], err = floats[float64](x.e, b); err != nil {
+	for i, v := range fetched {
+		if out[i], err = floats[float64](x.e, v); err != nil {
 			return nil, err
 		}
 	}
-	return out, destroy(fetched...)
+	return out, destroy(slices.Concat(fetched...)...)
 }
 
-// run gives the fetches as they are on the first device.
-func (x *Executable) run(segment int, feed func(i int) any) ([]*pjrt.Buffer, error) {
+// run gives the fetches: as they are on the first device, or what devices share as the parts of all.
+func (x *Executable) run(segment int, feed func(i int) any) ([]onDevices, error) {
 	p := x.programs[segment]
 	if err := x.forget(segment); err != nil {
 		return nil, err
@@ -128,17 +128,21 @@ func (x *Executable) source(n *gorgonia.Node) int {
 }
 
 // keep takes a run's results: all of the first device, then all of the next.
-func (x *Executable) keep(segment int, out []*pjrt.Buffer) ([]*pjrt.Buffer, error) {
+func (x *Executable) keep(segment int, out []*pjrt.Buffer) ([]onDevices, error) {
 	p := x.programs[segment]
-	var fetched []*pjrt.Buffer
+	var fetched []onDevices
 	for i, port := range p.Outputs {
 		v := make(onDevices, len(x.e.mesh.local))
 		for device := range v {
 			v[device] = out[device*len(p.Outputs)+i]
 		}
 		if port.Kind == emit.Fetch {
-			fetched = append(fetched, v[0])
-			if err := destroy(v[1:]...); err != nil {
+			need := 1
+			if port.Shared {
+				need = len(v)
+			}
+			fetched = append(fetched, v[:need])
+			if err := v[need:].Close(); err != nil {
 				return nil, err
 			}
 			continue
@@ -185,7 +189,7 @@ func (x *Executable) Get(name string) (engine.Tensor, error) {
 	if !ok {
 		return engine.Tensor{}, fmt.Errorf("no variable %q", name)
 	}
-	data, err := x.e.download(x.values[n][0])
+	data, err := x.e.download(x.values[n][:1])
 	if shape := n.Shape(); err == nil && x.e.emitted().Turned(shape) {
 		data = reversed(data, shape[2]*shape[3], shape[1], shape[0])
 	}

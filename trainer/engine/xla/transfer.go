@@ -1,6 +1,7 @@
 package xla
 
 import (
+	"slices"
 	"sync/atomic"
 	"unsafe"
 
@@ -32,10 +33,12 @@ func (x *Executable) Place(segment, feed int, v engine.Tensor) (engine.Tensor, e
 	return v, nil // the segment does not read it
 }
 
-// Read copies a fetch that was left on the devices.
+// Read copies a fetch that was left on the devices, of what processes share this one's rows.
 func (x *Executable) Read(v engine.Tensor) (engine.Tensor, error) {
-	data, err := x.e.download(v.Remote.(onDevices)[0])
-	return engine.Tensor{Shape: v.Shape, Data: data}, err
+	data, err := x.e.download(v.Remote.(onDevices))
+	shape := slices.Clone(v.Shape)
+	shape[0] = len(data) / engine.Size(shape[1:])
+	return engine.Tensor{Shape: shape, Data: data}, err
 }
 
 // fed is a feed on the devices: it is there already, or data of the host.
@@ -110,18 +113,31 @@ func bytesOf[T float32 | float64](v []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(v))), len(v)*int(unsafe.Sizeof(T(0)))) //nolint:gosec // of the slice's own memory
 }
 
-// download copies a buffer to the host.
-func (e *Engine) download(b *pjrt.Buffer) ([]float32, error) { return floats[float32](e, b) }
+// download copies buffers to the host, one after another.
+func (e *Engine) download(v onDevices) ([]float32, error) { return floats[float32](e, v) }
 
-func floats[T float32 | float64](e *Engine, b *pjrt.Buffer) ([]T, error) {
+func floats[T float32 | float64](e *Engine, v onDevices) ([]T, error) {
 	if e.options.Float64 {
-		v, _, err := pjrt.BufferToArray[float64](b)
-		e.moved.out.Add(int64(8 * len(v)))
-		return convert[T](v), err
+		all, err := copied[float64](e, v)
+		return convert[T](all), err
 	}
-	v, _, err := pjrt.BufferToArray[float32](b)
-	e.moved.out.Add(int64(4 * len(v)))
-	return convert[T](v), err
+	all, err := copied[float32](e, v)
+	return convert[T](all), err
+}
+
+func copied[T float32 | float64](e *Engine, v onDevices) ([]T, error) {
+	parts := make([][]T, len(v))
+	for device, b := range v {
+		var err error
+		if parts[device], _, err = pjrt.BufferToArray[T](b); err != nil {
+			return nil, err
+		}
+		e.moved.out.Add(int64(len(parts[device])) * int64(unsafe.Sizeof(T(0))))
+	}
+	if len(parts) == 1 {
+		return parts[0], nil
+	}
+	return slices.Concat(parts...), nil
 }
 
 // reversed is v (a, b, c) as (c, b, a): weights (O, I, k·k) as (k·k, I, O), and back.

@@ -14,7 +14,7 @@ import (
 )
 
 // Views cross to the devices ahead of the step; in it only the loss's gradient, the learning rate, the loss and the accuracy
-// cross, and z when somebody looks at it.
+// cross, and z when somebody looks at it, of which each device has its own rows.
 func TestWhatCrossesInAStep(t *testing.T) {
 	const images, rounds = 8, 3
 	c := small()
@@ -48,6 +48,9 @@ func TestWhatCrossesInAStep(t *testing.T) {
 				got = crossed(func() { out = run(t, x, 0, placed, engine.Scalar(1), engine.Scalar(0.1)) })
 				if d := cmp.Diff(bytes{In: int64(devices) * 8, Out: 8}, got); d != "" {
 					t.Errorf("a step (-want +got):\n%s", d)
+				}
+				if parts := len(out[2].Remote.(onDevices)); parts != devices {
+					t.Errorf("z is in %d parts", parts)
 				}
 				got = crossed(func() { onHost(t, x, out[2]) })
 				if d := cmp.Diff(bytes{Out: int64(4 * 2 * images * c.Dimension)}, got); d != "" {

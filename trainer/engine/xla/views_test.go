@@ -100,7 +100,7 @@ func made(t *testing.T, e *Engine, c augment.Config, edge int, images []dataset.
 	}
 	defer out.Remote.Close()
 	for _, b := range out.Remote.(onDevices)[:shares(e, rows)] {
-		part, err := e.download(b)
+		part, err := e.download(onDevices{b})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,6 +2,7 @@ package emit
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/gomlx/go-xla/stablehlo"
 	"github.com/gomlx/go-xla/types/shapes"
@@ -69,7 +70,10 @@ func (e *emission) outputs(out *Program, l *layout, kept map[*gorgonia.Node]Port
 		give(Port{Kind: Variable, Name: v.Name, Node: v.Node, Shape: e.options.OnDevice(v.Node.Shape())}, e.guarded(s, v))
 	}
 	for _, n := range s.Fetches {
-		give(Port{Kind: Fetch, Node: n, Shape: n.Shape()}, e.wide(e.plain(e.values[n])))
+		p := Port{Kind: Fetch, Node: n, Shape: n.Shape()}
+		// that every device had all rows of what is seldom looked at, it would be sent them in every step
+		p.Shared = slices.Contains(s.Seldom, n) && e.shared(p.Shape, l.images[n])
+		give(p, e.wide(e.plain(e.values[n])))
 	}
 	for _, n := range l.segments[e.segment].leaves {
 		p := Port{Kind: Kept, Node: n, Shape: n.Shape(), Shared: e.shared(n.Shape(), l.images[n])}
