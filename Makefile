@@ -242,7 +242,7 @@ verify-accelerators: ## Compile the step for GPUs and TPUs that are not here, be
 	@hack/tools/venv.sh hack/accelerators build/accelerators/venv "JAX and the compilers for TPUs and GPUs, 5 GB"
 	@mkdir -p build/accelerators && go build -o build/accelerators/emit ./hack/accelerators/emit
 	@build/accelerators/venv/bin/python hack/accelerators/verify.py --emit build/accelerators/emit --cache build/accelerators/cache \
-	  --output build/bench --table trainer/plan/accelerators.csv $(if $(FULL),--full) $(if $(KEPT),--kept) --only "$(CASES)"
+	  --output build/bench --table trainer/plan/accelerators.csv --views trainer/plan/views.csv $(if $(FULL),--full) $(if $(KEPT),--kept) --only "$(CASES)"
 
 .PHONY: check-gpu-prepare
 check-gpu-prepare: deps ## Pack all that check-gpu needs on a machine without a network into build/check-gpu (5 GB): PYTHON_VERSION=3.12 (3.13, 3.14) of that machine; WHEELS=none: it has JAX, 60 MB; DATA=.

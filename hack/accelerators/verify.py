@@ -1,10 +1,12 @@
 """Compiles the trainer's step, and the same step written plainly in JAX, for accelerators that are not here, and compares what they need.
+Of some cases it compiles what makes the step's views on the accelerator, too, beside the same in JAX.
 
-    verify.py --emit build/accelerators/emit --cache build/accelerators/cache --output build/bench [--full]
+    verify.py --emit build/accelerators/emit --cache build/accelerators/cache --output build/bench \\
+      --table trainer/plan/accelerators.csv --views trainer/plan/views.csv [--full]
 
 Results are kept by the program's text, the target and the compilers' versions, so that only what has changed compiles again. It writes
-OUTPUT/accelerators.json, the rows that all benchmarks write, and OUTPUT/accelerators.csv, everything that was compiled. What was
-compiled of our steps takes its rows in TABLE, which `simclr-trainer plan` reads; other rows stay.
+OUTPUT/accelerators.json, the rows that all benchmarks write, and OUTPUT/accelerators.csv and views.csv, everything that was compiled. What
+was compiled of ours takes its rows in TABLE and VIEWS, which `simclr-trainer plan` reads; other rows stay.
 """
 import argparse
 import csv
@@ -39,12 +41,12 @@ class Case:
         return f"{chip}: ResNet-{self.depth} {self.width}x, {self.size} px, batch {self.batch}"
 
     def spec(self):
-        stem = "ImageNet" if self.size > 64 else "CIFAR"
+        stem, layout = ("ImageNet", "ImageFolder") if self.size > 64 else ("CIFAR", "CIFAR")
         return f"""apiVersion: training.simclr.dev/v1alpha1
 kind: SimCLRRun
 metadata: {{name: case}}
 spec:
-  dataset: {{uri: "pvc://data/images", format: ImageFolder, imageSize: {self.size}}}
+  dataset: {{uri: "pvc://data/images", format: {layout}, imageSize: {self.size}}}
   encoder: {{depth: {self.depth}, widthMultiplier: "{self.width}", stem: {stem}}}
   batchSize: {self.batch}
   pretraining: {{precision: BF16, optimizer: LARS}}
@@ -81,6 +83,20 @@ FULL = SHORT + (
     Case("tpu", "v3:8x8", 128, 50, 4, 224, 4096),
 )
 
+# Of what makes views only the chip, their size and how many a device makes count. At 32 px they are made of CIFAR's images, whose size is
+# known, at 224 px of sources of 448.
+VIEWS = (
+    Case("cuda", "1x1", 1, 18, 1, 32, 256),
+    Case("cuda", "1x1", 1, 18, 1, 32, 1024),
+    Case("cuda", "1x1", 1, 18, 1, 32, 4096),
+    Case("cuda", "1x1", 1, 50, 1, 224, 64),
+    Case("cuda", "1x1", 1, 50, 1, 224, 256),
+    Case("cuda", "1x1", 1, 50, 1, 224, 512),
+    Case("tpu", "v5e:2x2", 4, 18, 1, 32, 512),
+    Case("tpu", "v5e:4x4", 16, 50, 1, 224, 1024),
+)
+VIEWS_SHORT = (VIEWS[1], VIEWS[5], VIEWS[6])
+
 
 def say(text):
     print(text, file=sys.stderr, flush=True)
@@ -90,6 +106,14 @@ def run(command, **kwargs):
     return subprocess.run(command, capture_output=True, text=True, **kwargs)
 
 
+@dataclass(frozen=True)
+class Emitted:
+    step: str
+    views: str
+    edge: int  # of the views' sources
+    operations: str
+
+
 def ours(case, emit):
     with tempfile.TemporaryDirectory() as out:
         file = Path(out) / "run.yaml"
@@ -97,13 +121,14 @@ def ours(case, emit):
         r = run([emit, "-f", file, "-devices", str(case.devices), "-platform", case.platform, "-o", out])
         if r.returncode:
             raise SystemExit(f"{case.name}: {r.stderr}")
-        return (Path(out) / "step.mlir").read_text()
+        about = json.loads((Path(out) / "views.json").read_text())
+        return Emitted((Path(out) / "step.mlir").read_text(), (Path(out) / "views.mlir").read_text(),
+                       about["inputs"][0]["shape"][1], about["operations"])
 
 
-def jax(case):
-    flags = {"depth": case.depth, "width": case.width, "size": case.size, "batch": case.batch, "precision": "BF16",
-             "devices": case.devices, "platform": case.platform}
-    r = run([sys.executable, HERE / "peer.py"] + [x for k, v in flags.items() for x in ("--" + k, str(v))])
+def jax(case, program, **more):
+    flags = {"size": case.size, "batch": case.batch, "devices": case.devices, "platform": case.platform} | more
+    r = run([sys.executable, HERE / program] + [x for k, v in flags.items() for x in ("--" + k, str(v))])
     if r.returncode:
         raise SystemExit(f"{case.name}, JAX: {r.stderr[-2000:]}")
     return r.stdout
@@ -134,7 +159,7 @@ def memory(result):
     return sum(result[k] for k in ("argumentBytes", "outputBytes", "temporaryBytes")) - result["aliasBytes"]
 
 
-def rows(case, own, peer):
+def rows(name, own, peer):
     """Rows of build/bench's form; the targets are of the ratio."""
     if "temporaryBytes" not in own:
         return []
@@ -145,7 +170,7 @@ def rows(case, own, peer):
         ("FLOPs", "GFLOP", 1e9, lambda r: r["flops"]),
     ):
         a, b = of(own) / scale, of(peer) / scale if peer else None
-        yield {"case": f"{case.name}: {what}", "unit": unit, "ours": a, "peer": b, "ratio": a / b if peer else None,
+        yield {"case": f"{name}: {what}", "unit": unit, "ours": a, "peer": b, "ratio": a / b if peer else None,
                "target": TARGET, "better": "lower"}
 
 
@@ -157,7 +182,7 @@ def table(all_rows):
 
 
 def update(path, everything):
-    """Put the figures of our steps into the table at a path, whose columns are the first ones of everything's."""
+    """Put the figures of our programs into the table at a path, whose columns are the first ones of everything's."""
     with open(path, newline="") as f:
         header, *old = csv.reader(f)
     keys = header.index("program") + 1
@@ -172,39 +197,85 @@ def update(path, everything):
         w.writerows(sorted(of.values(), key=lambda r: (r[0], r[1], *(float(v) for v in r[2:keys - 2]))))
 
 
+class Compilations:
+    """What is compiled, and what it is told of."""
+
+    def __init__(self, a):
+        self.cache, self.kept_only = a.cache, a.kept
+        self.versions = run([sys.executable, HERE / "compile.py", "versions"], check=True).stdout.strip()
+        self.rows, self.steps, self.views, self.shares = [], [], [], []
+
+    def compare(self, case, name, texts):
+        """What compilers say of programs, by whose they are, and the same as rows of a CSV file."""
+        results, lines = {}, []
+        for program, text in texts.items():
+            say(f"{name}, {program} ({time.strftime('%T')})")
+            results[program] = r = compiled(case, text, self.versions, self.cache, self.kept_only)
+            outcome = r.get("outOfMemory", r.get("crash", ""))[:200]
+            if outcome:
+                say("  " + outcome)
+            lines.append([program] + [r.get(f, "") for f in FIELDS] + [outcome])
+        self.rows += rows(name, results["ours"], results["jax"])
+        return results["ours"], lines
+
+    def step(self, case, emitted):
+        text = jax(case, "peer.py", depth=case.depth, width=case.width, precision="BF16")
+        _, lines = self.compare(case, case.name, {"ours": emitted.step, "jax": text})
+        key = [case.platform, case.topology, case.devices, case.depth, case.width, case.size, case.batch, "BF16"]
+        self.steps += [key + line for line in lines]
+
+    def make_views(self, case, emitted):
+        text = jax(case, "peer_views.py", edge=emitted.edge, blur=int("blur" in emitted.operations))
+        own, lines = self.compare(case, f"{case.name}, its views", {"ours": emitted.views, "jax": text})
+        key = [case.platform, case.topology, case.devices, case.size, emitted.edge, case.batch, emitted.operations]
+        self.views += [key + line for line in lines]
+        step = compiled(case, emitted.step, self.versions, self.cache, kept_only=True)
+        if "temporaryBytes" in own and "temporaryBytes" in step:
+            self.shares.append((case.name, own, step))
+
+    def print(self):
+        table(self.rows)
+        if not self.shares:
+            return
+        print("\n| what makes views, and its share of the step's | memory, MiB | | bytes moved, GB | | GFLOP | |\n|---|---|---|---|---|---|---|")
+        for name, own, step in self.shares:
+            part = lambda of, scale: f"{of(own) / scale:.5g} | {100 * of(own) / of(step):.1f}%"
+            print(f"| {name} | {part(memory, 2**20)} | {part(lambda r: r['bytesMoved'], 1e9)} | {part(lambda r: r['flops'], 1e9)} |")
+
+
+def write(path, header, lines):
+    with open(path, "w", newline="") as f:
+        w = csv.writer(f, lineterminator="\n")
+        w.writerow([*header, "program", *FIELDS, "outcome"])
+        w.writerows(lines)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--emit", required=True, help="the program hack/accelerators/emit")
     p.add_argument("--cache", type=Path, required=True)
     p.add_argument("--output", type=Path, required=True)
-    p.add_argument("--table", type=Path, required=True)
+    p.add_argument("--table", type=Path, required=True, help="of steps")
+    p.add_argument("--views", type=Path, required=True, help="the table of views")
     p.add_argument("--full", action="store_true", help="all cases: hours")
     p.add_argument("--kept", action="store_true", help="of the cases those that are in the cache: nothing is compiled")
-    p.add_argument("--only", default="", help="cases whose names have this")
+    p.add_argument("--only", default="", help="cases whose names, those of views end with ', its views', have this")
     a = p.parse_args()
     for directory in (a.cache, a.output):
         directory.mkdir(parents=True, exist_ok=True)
-    versions = run([sys.executable, HERE / "compile.py", "versions"], check=True).stdout.strip()
-    all_rows, everything = [], []
-    cases = [c for c in (FULL if a.full else SHORT) if a.only in c.name]
-    for i, case in enumerate(cases):
-        results = {}
-        for program, text in (("ours", ours(case, a.emit)), ("jax", jax(case))):
-            say(f"{i + 1} of {len(cases)}: {case.name}, {program} ({time.strftime('%T')})")
-            results[program] = r = compiled(case, text, versions, a.cache, a.kept)
-            outcome = r.get("outOfMemory", r.get("crash", ""))[:200]
-            if outcome:
-                say("  " + outcome)
-            everything.append([case.platform, case.topology, case.devices, case.depth, case.width, case.size, case.batch, "BF16", program]
-                              + [r.get(f, "") for f in FIELDS] + [outcome])
-        all_rows += rows(case, results["ours"], results["jax"])
-    (a.output / "accelerators.json").write_text(json.dumps(all_rows, indent=2) + "\n")
-    with open(a.output / "accelerators.csv", "w", newline="") as f:
-        w = csv.writer(f, lineterminator="\n")
-        w.writerow(["platform", "topology", "devices", "depth", "width", "size", "batch", "precision", "program", *FIELDS, "outcome"])
-        w.writerows(everything)
-    update(a.table, everything)
-    table(all_rows)
+    c = Compilations(a)
+    wanted = [(case, case.name, c.step) for case in (FULL if a.full else SHORT)]
+    wanted += [(case, f"{case.name}, its views", c.make_views) for case in (VIEWS if a.full else VIEWS_SHORT)]
+    wanted = [w for w in wanted if a.only in w[1]]
+    for i, (case, _, compare) in enumerate(wanted):
+        say(f"{i + 1} of {len(wanted)}:")
+        compare(case, ours(case, a.emit))
+    (a.output / "accelerators.json").write_text(json.dumps(c.rows, indent=2) + "\n")
+    write(a.output / "accelerators.csv", ["platform", "topology", "devices", "depth", "width", "size", "batch", "precision"], c.steps)
+    write(a.output / "views.csv", ["platform", "topology", "devices", "size", "edge", "batch", "operations"], c.views)
+    update(a.table, c.steps)
+    update(a.views, c.views)
+    c.print()
 
 
 if __name__ == "__main__":

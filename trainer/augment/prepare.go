@@ -5,6 +5,7 @@ import "C"
 
 import (
 	"github.com/simclr-operator/simclr-operator/trainer/dataset"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
 )
 
 // Parameters of a view on an accelerator, the columns of a batch's (rows, Parameters): all that is drawn for it, each a
@@ -56,15 +57,7 @@ var _ dataset.Preparer = (*Preparer)(nil)
 // Edge of the square that holds a view's pixels, in pixels: twice a view's. What fits into it is resized by the accelerator; of a
 // larger crop the host makes a view's size, rounded to 8 bits. largest is the longest side of the images where that is
 // known, else 0.
-func (c Config) Edge(largest int) int {
-	if c.OneBranch { // the shared crop
-		return c.Size
-	}
-	if largest > 0 {
-		return min(2*c.Size, largest)
-	}
-	return 2 * c.Size
-}
+func (c Config) Edge(largest int) int { return plan.SourceEdge(c.Size, largest, c.OneBranch) }
 
 // PreparerFactory checks the configuration once and gives dataset.LoaderConfig its NewTransform, of sources of that edge.
 func PreparerFactory(c Config, seed uint64, edge int) (func() dataset.Transform, error) {

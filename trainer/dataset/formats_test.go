@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
 )
 
 func TestIDX(t *testing.T) {
@@ -79,6 +80,9 @@ func TestCIFAR(t *testing.T) {
 			m, _ := s.Image(5)
 			if diff := cmp.Diff([]uint8{5, 100, 200}, m.Pix[len(m.Pix)-3:]); diff != "" || m.W != 32 || m.H != 32 {
 				t.Error(m.W, m.H, diff)
+			}
+			if n := plan.LongestSide(v1alpha1.DatasetSpec{Format: v1alpha1.FormatCIFAR}); n != m.W {
+				t.Errorf("the plan takes images of %d pixels", n)
 			}
 			if diff := cmp.Diff("truck", s.Classes()[mustOpen(t, dir, v1alpha1.FormatCIFAR, 0, Options{Split: Test}).Label(0)]); diff != "" {
 				t.Error(diff)

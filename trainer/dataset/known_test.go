@@ -5,6 +5,9 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/trainer/plan"
 )
 
 // The API refuses limits and batch sizes that are larger than a known dataset: by the numbers that are here.
@@ -33,9 +36,10 @@ func TestKnownDatasetsAreTheAPIs(t *testing.T) {
 // Fashion-MNIST's files are as large as its numbers say: headers of 8 and 16 bytes, 28 × 28 pixels.
 func TestKnownNumbersAreTheFiles(t *testing.T) {
 	k := knownDatasets["fashion-mnist"]
+	side := plan.LongestSide(v1alpha1.DatasetSpec{Name: "fashion-mnist"})
 	for split, n := range map[Split]int{Train: k.train, Test: k.test} {
 		files := k.files[split]
-		if files[0].size != int64(16+n*28*28) || files[1].size != int64(8+n) {
+		if files[0].size != int64(16+n*side*side) || files[1].size != int64(8+n) {
 			t.Errorf("%s: %d images and files of %d and %d bytes", split, n, files[0].size, files[1].size)
 		}
 	}

@@ -16,6 +16,8 @@ type Accelerated struct {
 	// Estimate: the compilers' table has no such network or precision, or none for so few or so many images, so that it is
 	// reckoned from what is most like it.
 	Estimate bool
+	// Views is what it needs beside that to make views, which are the next step's; nil: the host makes them.
+	Views *Views
 
 	spec    *v1alpha1.SimCLRRunSpec
 	step    stepOf
@@ -52,6 +54,7 @@ func Accelerate(spec *v1alpha1.SimCLRRunSpec) (*Accelerated, error) {
 		a.Images = min(a.share, max(1, int(*m)*workers/devices))
 	}
 	a.Needs, a.Estimate = a.needs(a.Images, a.share)
+	a.Views = a.views(a.Images)
 	return a, nil
 }
 
@@ -74,18 +77,27 @@ func (a *Accelerated) needs(images, share int) (n Needs, estimate bool) {
 // How far a prediction may be off: what the table has is within 15% (a test), and half of an estimate is surely needed.
 const tableError, estimateError = 0.15, 0.5
 
+// surely is how much of a predicted memory is needed.
+func surely(predicted int64, estimate bool) float64 {
+	off := tableError
+	if estimate {
+		off = estimateError
+	}
+	return float64(predicted) * (1 - off)
+}
+
 // Check is a user error where the step cannot fit the accelerator's memory: it names what would. Where the device's memory is not
 // known, nothing is.
 func (a *Accelerated) Check() error {
-	off := tableError
-	if a.Estimate {
-		off = estimateError
-	}
-	if a.Chip.Usable == 0 || float64(a.MemoryBytes)*(1-off) <= float64(a.Chip.Usable) {
+	if a.Chip.Usable == 0 || surely(a.MemoryBytes, a.Estimate)+a.Views.least() <= float64(a.Chip.Usable) {
 		return nil
 	}
-	return contract.UserErrorf("OutOfMemory", "batchSize %d: each of %d devices computes %s of it at once and needs about %s of memory, of which %s has %s for programs; %s",
-		a.spec.BatchSize, a.Devices, images(a.Images), bytes(a.MemoryBytes), a.Chip.Name, bytes(a.Chip.Usable), a.fix())
+	views := ""
+	if a.Views != nil {
+		views = fmt.Sprintf(" (%s of it to make views)", bytes(a.Views.MemoryBytes))
+	}
+	return contract.UserErrorf("OutOfMemory", "batchSize %d: each of %d devices computes %s of it at once and needs about %s of memory%s, of which %s has %s for programs; %s",
+		a.spec.BatchSize, a.Devices, images(a.Images), bytes(a.Memory()), views, a.Chip.Name, bytes(a.Chip.Usable), a.fix())
 }
 
 // fix is what to set so that the step fits.
@@ -98,6 +110,9 @@ func (a *Accelerated) fix() string {
 	each := a.Devices / a.workers // devices of a worker
 	if micro := largestPart(a.share*a.Devices/a.workers, images*a.Devices/a.workers, each); micro > 0 {
 		text = fmt.Sprintf("set %s to at most %d, batchSize to at most %d", microBatchField, micro, images*a.Devices)
+	}
+	if a.Views != nil && a.MemoryBytes <= a.Chip.Usable {
+		text += ", or suspend the run and set accelerator.augmentations to Host, where its CPUs make views fast enough"
 	}
 	devices := (a.share*a.Devices + images - 1) / images
 	return text + ", or " + a.elsewhere(fmt.Sprintf("of at least %d such devices", devices))
@@ -116,7 +131,7 @@ func (a *Accelerated) most() int {
 	low, high := 0, a.Images
 	for high-low > 1 {
 		middle := (low + high) / 2
-		if n, _ := a.needs(middle, middle); n.MemoryBytes <= a.Chip.Usable {
+		if n, _ := a.needs(middle, middle); n.MemoryBytes+a.views(middle).memory() <= a.Chip.Usable {
 			low = middle
 		} else {
 			high = middle
@@ -143,7 +158,7 @@ func (a *Accelerated) String() string {
 		how = "estimate: nothing like it was compiled for it"
 	}
 	return fmt.Sprintf("On each of %d × %s, a step of %s (%s at once) needs %s of memory%s; it computes %s and moves %s (%s).",
-		a.Devices, a.Chip.Name, v1alpha1.StagePretrain, images(a.Images), bytes(a.MemoryBytes), of, operations(a.FLOPs), moved(a.BytesMoved), how)
+		a.Devices, a.Chip.Name, v1alpha1.StagePretrain, images(a.Images), bytes(a.MemoryBytes), of, operations(a.FLOPs), moved(a.BytesMoved), how) + a.viewsLine()
 }
 
 func operations(f float64) string {

@@ -46,39 +46,65 @@ var compilations = sync.OnceValue(func() []compiled { return parseCompiled(compi
 
 // parseCompiled reads the table's rows of our program. A compiler that failed has left no figures.
 func parseCompiled(text string) []compiled {
+	var all []compiled
+	for _, r := range readTable(text) {
+		if r.of("program") != "ours" || r.number("temporaryBytes") == 0 {
+			continue
+		}
+		depth, size, batch := int32(r.number("depth")), int(r.number("size")), int(r.number("batch"))
+		precision := r.of("precision")
+		s := stepOf{depth: depth, width: r.number("width"), size: size, images: batch / int(r.number("devices")), rows: 2 * batch, valueSize: valueSize(precision)}
+		s.network = architecture{depth: depth, width: s.width, imageNet: size > 64, imageSize: size}.network()
+		s.network.Dimension = 128
+		s.network.HeadParameters = s.network.hiddenLayer() + int64(s.network.Features+1)*128
+		all = append(all, compiled{r.family(), s, precision, r.needs()})
+	}
+	return all
+}
+
+// figures are a row of a table of what compilers said.
+type figures struct {
+	column map[string]int
+	row    []string
+}
+
+func readTable(text string) (all []figures) {
 	records, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil || len(records) == 0 {
-		panic("plan: accelerators.csv is no table") // it is built in, and a test reads it
+		panic("plan: a table of what compilers said is none") // it is built in, and a test reads it
 	}
 	column := map[string]int{}
 	for i, name := range records[0] {
 		column[name] = i
 	}
-	var all []compiled
 	for _, r := range records[1:] {
-		number := func(name string) float64 {
-			f, _ := strconv.ParseFloat(r[column[name]], 64) // "" is of a compiler that failed
-			return f
-		}
-		if r[column["program"]] != "ours" || number("temporaryBytes") == 0 {
-			continue
-		}
-		family, _, _ := strings.Cut(r[column["topology"]], ":")
-		if r[column["platform"]] == "cuda" {
-			family = "cuda"
-		}
-		depth, size, batch := int32(number("depth")), int(number("size")), int(number("batch"))
-		precision := r[column["precision"]]
-		s := stepOf{depth: depth, width: number("width"), size: size, images: batch / int(number("devices")), rows: 2 * batch, valueSize: valueSize(precision)}
-		s.network = architecture{depth: depth, width: s.width, imageNet: size > 64, imageSize: size}.network()
-		s.network.Dimension = 128
-		s.network.HeadParameters = s.network.hiddenLayer() + int64(s.network.Features+1)*128
-		all = append(all, compiled{family, s, precision, Needs{
-			MemoryBytes: int64(number("argumentBytes") + number("outputBytes") + number("temporaryBytes") - number("aliasBytes")),
-			FLOPs:       number("flops"), BytesMoved: number("bytesMoved"),
-		}})
+		all = append(all, figures{column, r})
 	}
 	return all
+}
+
+func (f figures) of(name string) string { return f.row[f.column[name]] }
+
+// number of a column; 0: a compiler that failed left none.
+func (f figures) number(name string) float64 {
+	n, _ := strconv.ParseFloat(f.of(name), 64) // "" is of one that failed
+	return n
+}
+
+// family of devices: cuda or a TPU generation.
+func (f figures) family() string {
+	if f.of("platform") == "cuda" {
+		return "cuda"
+	}
+	generation, _, _ := strings.Cut(f.of("topology"), ":")
+	return generation
+}
+
+func (f figures) needs() Needs {
+	return Needs{
+		MemoryBytes: int64(f.number("argumentBytes") + f.number("outputBytes") + f.number("temporaryBytes") - f.number("aliasBytes")),
+		FLOPs:       f.number("flops"), BytesMoved: f.number("bytesMoved"),
+	}
 }
 
 func valueSize(precision string) int64 {
