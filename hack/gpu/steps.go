@@ -136,7 +136,7 @@ func (c *check) turn(ctx context.Context, name string, args []string) (seconds [
 		defer p.Stop()
 		seconds, err = p.Steps(c.o.steps)
 	}
-	if ended, ok := errors.AsType[*steps.Ended](err); ok {
+	if ended, ok := errors.AsType[*steps.EndedError](err); ok {
 		_ = os.WriteFile(filepath.Join(c.o.output, "gpu-"+name+".log"), ended.Log, 0o644) // the error has the last line
 	}
 	return seconds, err

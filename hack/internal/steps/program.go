@@ -20,9 +20,9 @@ import (
 const (
 	// Script is PyTorch's program.
 	Script = "hack/bench/trainer/step_torch.py"
-	// Spin, in our program's environment, is what simclr-trainer sets for itself: its compute threads wait as briefly for each other.
+	// Spin in our program's environment is what simclr-trainer sets for itself: its compute threads wait as briefly for each other.
 	Spin = "GOMP_SPINCOUNT=3000"
-	// Cache, in PyTorch's, is torch.compile's, which takes minutes without.
+	// Cache in PyTorch's is torch.compile's, which takes minutes without.
 	Cache = "TORCHINDUCTOR_CACHE_DIR=build/bench/inductor"
 )
 
@@ -103,16 +103,16 @@ func (w *Program) End() ([]float64, error) {
 func (w *Program) listen() error {
 	if !w.lines.Scan() {
 		_ = w.cmd.Wait() // what it wrote says more than its status
-		return &Ended{w.errors.Bytes()}
+		return &EndedError{w.errors.Bytes()}
 	}
 	w.Answer = Answer{}
 	return json.Unmarshal(w.lines.Bytes(), &w.Answer)
 }
 
-// Ended is the error of a program that has ended, with all that it wrote to its standard error.
-type Ended struct{ Log []byte }
+// EndedError is that of a program that has ended, with all that it wrote to its standard error.
+type EndedError struct{ Log []byte }
 
-func (e *Ended) Error() string { return fmt.Sprintf("it ended: %s", last(e.Log)) }
+func (e *EndedError) Error() string { return fmt.Sprintf("it ended: %s", last(e.Log)) }
 
 // Stop ends the program and those that it started.
 func (w *Program) Stop() {
