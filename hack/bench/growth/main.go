@@ -39,7 +39,7 @@ var panels = [][]panel{{
 	{"resident memory at most, MiB", func(m measured) float64 { return m.PeakMiB }},
 }, {
 	{"writes with events, a run", writesPerRun},
-	{"from a Job's end to the next Job, p99, s", func(m measured) float64 { return max(0, m.CompletionToNext) }},
+	{"a Job's end to the next Job, p99, s", func(m measured) float64 { return max(0, m.CompletionToNext) }},
 }}
 
 func writesPerRun(m measured) float64 {
@@ -90,7 +90,7 @@ func run(in, out string) error {
 // diagram of one cost over the runs, which are drawn logarithmically: they grow by factors.
 func diagram(p panel, all []measured) (*plot.Plot, error) {
 	d := plot.New()
-	d.Title.Text, d.X.Label.Text = p.title, "runs at once"
+	d.Title.Text, d.Title.TextStyle.Font.Size, d.X.Label.Text = p.title, vg.Points(10), "runs at once"
 	d.X.Scale, d.Y.Min = plot.LogScale{}, 0
 	var points plotter.XYs
 	var ticks []plot.Tick
@@ -98,7 +98,7 @@ func diagram(p panel, all []measured) (*plot.Plot, error) {
 		points = append(points, plotter.XY{X: float64(m.Runs), Y: p.of(m)})
 		ticks = append(ticks, plot.Tick{Value: float64(m.Runs), Label: fmt.Sprint(m.Runs)})
 	}
-	d.X.Tick.Marker = plot.ConstantTicks(ticks)
+	d.X.Tick.Marker, d.Y.Tick.Marker = plot.ConstantTicks(ticks), short{}
 	line, marks, err := plotter.NewLinePoints(points)
 	if err != nil {
 		return nil, err
@@ -108,6 +108,20 @@ func diagram(p panel, all []measured) (*plot.Plot, error) {
 	d.Add(plotter.NewGrid(), line, marks)
 	d.Y.Max *= 1.1
 	return d, nil
+}
+
+// short are the usual ticks with as few digits as their numbers have.
+type short struct{}
+
+// Ticks of an axis.
+func (short) Ticks(low, high float64) []plot.Tick {
+	ticks := plot.DefaultTicks{}.Ticks(low, high)
+	for i, t := range ticks {
+		if !t.IsMinor() {
+			ticks[i].Label = fmt.Sprintf("%.4g", t.Value)
+		}
+	}
+	return ticks
 }
 
 func write(plots [][]*plot.Plot, out string) error {
