@@ -101,8 +101,8 @@ cluster-down: ## Stop the local cluster and remove every trace of it.
 	@$(K8S_BIN)/cluster down --kubeconfig build/k8s/kubeconfig
 
 .PHONY: images
-images: deps $(if $(ACCELERATORS),images-accelerators) ## Build the container images into build/images, without Docker; with ACCELERATORS="cuda tpu" those of images-accelerators, too.
-	@go -C hack/images run . build --output $(IMAGES) --tag $(TAG) pause manager simclr-trainer
+images: deps $(if $(ACCELERATORS),images-accelerators) ## Build the container images into build/images, without Docker; with ACCELERATORS="cuda tpu" those of images-accelerators, too; TWICE=1: compare digests.
+	@go -C hack/images run . build $(if $(TWICE),--twice) --output $(IMAGES) --tag $(TAG) pause manager simclr-trainer
 
 .PHONY: images-accelerators
 images-accelerators: deps ## Build the trainer's images for GPUs and TPUs into build/images-accelerators, and start them: ACCELERATORS="cuda tpu" (7 GB of disk, from PyPI's wheels); TWICE=1: compare digests.
