@@ -136,30 +136,35 @@ func (s Stage) OutOfMemory(available int64) error {
 func (p *Plan) CheckHostMemory(stage string, available int64) error {
 	from := slices.IndexFunc(p.Stages, func(s Stage) bool { return s.Name == stage })
 	for _, s := range p.Stages[max(from, 0):] {
-		if s.Kind == LinearLBFGS {
-			if err := s.CheckMemory(available); err != nil {
-				return err
-			}
-		}
-		if need := s.hostViews(); need > available {
-			most := int(available / s.need.views)
-			fix := fmt.Sprintf("set batchSize to at most %d", max(most*s.workers(), 1))
-			if size := s.largestPart(most); size > 0 {
-				fix = fmt.Sprintf("set %s to %d", microBatchField, size)
-			}
-			return contract.UserErrorf("OutOfMemory", "batchSize %d: the views of a step of stage %s need about %s of the host's memory and %s are there; %s, or give the worker more (template.resources)",
-				s.Batch, s.Name, bytes(need), bytes(available), fix)
+		if need := s.hostMemory(); need > available {
+			return s.hostOutOfMemory(need, available)
 		}
 	}
 	return nil
 }
 
-// hostViews are the bytes of the views that the loader holds.
-func (s Stage) hostViews() int64 {
-	if s.Kind != Pretraining {
-		return 0
+func (s Stage) hostOutOfMemory(need, available int64) error {
+	if s.Kind == LinearLBFGS {
+		return s.OutOfMemory(available)
 	}
-	if s.ViewsTwice {
+	most := int(available / s.need.views)
+	fix := fmt.Sprintf("set batchSize to at most %d", max(most*s.workers(), 1))
+	if size := s.largestPart(most); size > 0 {
+		fix = fmt.Sprintf("set %s to %d", microBatchField, size)
+	}
+	return contract.UserErrorf("OutOfMemory", "batchSize %d: the views of a step of stage %s need about %s of the host's memory and %s are there; %s, or give the worker more (template.resources)",
+		s.Batch, s.Name, bytes(need), bytes(available), fix)
+}
+
+// hostMemory is what a stage whose steps an accelerator computes needs of the host's, in bytes: the views that the loader holds, or the
+// features; 0: not estimated.
+func (s Stage) hostMemory() int64 {
+	switch {
+	case s.Kind == LinearLBFGS:
+		return s.MemoryBytes
+	case s.Kind != Pretraining:
+		return 0
+	case s.ViewsTwice:
 		return s.need.views * int64(s.MicroBatch)
 	}
 	return s.need.views * int64(s.Share())

@@ -126,7 +126,7 @@ func TestMicroBatchThatDevicesShare(t *testing.T) {
 		want int32
 	}{
 		"of the devices' memory": {s.DeviceOutOfMemory(errors.New("RESOURCE_EXHAUSTED"), 5<<30, 1<<30), 192},
-		"of the host's":          {p.CheckHostMemory("pretrain", s.hostViews()/3), 384},
+		"of the host's":          {p.CheckHostMemory("pretrain", s.hostMemory()/3), 384},
 	} {
 		n := advised(t, tc.err, "set pretraining.microBatchSize to ")
 		if n != tc.want {

@@ -72,6 +72,8 @@ type Plan struct {
 	ImageSize int
 	Network   Network
 	Stages    []Stage
+	// OnAccelerator: steps are in the accelerator's memory (Accelerate), and the host holds their views.
+	OnAccelerator bool
 }
 
 // Stage by its name.
@@ -91,7 +93,7 @@ func New(run *v1alpha1.SimCLRRun, facts Facts) (*Plan, error) {
 		return nil, err
 	}
 	b := builder{spec: &run.Spec, facts: facts, net: net}
-	p := &Plan{Run: run.Name, ImageSize: net.imageSize, Network: net}
+	p := &Plan{Run: run.Name, ImageSize: net.imageSize, Network: net, OnAccelerator: run.Spec.Accelerator.Type != v1alpha1.CPU}
 	makers := []func() (Stage, error){b.pretraining}
 	if run.Spec.LinearEvaluation.Mode == v1alpha1.Enabled {
 		makers = append(makers, b.linear)

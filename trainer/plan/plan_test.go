@@ -22,6 +22,7 @@ func yardstick() *v1alpha1.SimCLRRun {
 		Encoder:        v1alpha1.EncoderSpec{Depth: 18, WidthMultiplier: "0.25", Stem: "CIFAR", Shortcut: "Torchvision"},
 		ProjectionHead: v1alpha1.ProjectionHeadSpec{Type: "NonLinear", Layers: 2, Dimension: 128, OutputNormalization: "ScaleAndShift"},
 		BatchSize:      256,
+		Accelerator:    v1alpha1.AcceleratorSpec{Type: v1alpha1.CPU},
 		Pretraining:    v1alpha1.PretrainingSpec{Epochs: new(int32(10)), WarmupEpochs: new(int32(1)), LearningRate: new(v1alpha1.Decimal("1")), LearningRateScaling: "None"},
 		KNN:            v1alpha1.KNNSpec{Mode: v1alpha1.Enabled},
 		LinearEvaluation: v1alpha1.LinearEvaluationSpec{
@@ -315,6 +316,28 @@ A step of pretrain needs about 708 MiB at once (as set), 376 MiB in micro-batche
 one-percent uses 100 labels, 10 of each of 10 classes.
 `
 	if d := cmp.Diff(want, p.String()); d != "" {
+		t.Error(d)
+	}
+}
+
+// Of a run on an accelerator the table has what its host holds: the step is in the accelerator's memory, of which Accelerated tells.
+func TestStringOnAnAccelerator(t *testing.T) {
+	r := yardstick()
+	r.Spec.Accelerator = v1alpha1.AcceleratorSpec{Type: v1alpha1.NvidiaGPU}
+	p, err := New(r, cifar())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `
+STAGE        KIND         IMAGES  BATCH  EPOCHS  STEPS              WARMUP  PEAK RATE  PARAMETERS  HOST'S MEMORY
+pretrain     Pretraining  10,000  256    10      390 (39 an epoch)  39      1          733,456     about 24 MiB
+linear-eval  LinearLBFGS  10,000  -      -       at most 300        -       -          1,290       about 21 MiB
+one-percent  Finetuning   100     100    60      60 (1 an epoch)    -       0.01953    701,466     -
+
+one-percent uses 100 labels, 10 of each of 10 classes.
+`
+	_, got, _ := strings.Cut(p.String(), "\n")
+	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
 }

@@ -15,16 +15,20 @@ func (p *Plan) String() string {
 	fmt.Fprintf(&b, "%s: %s on %d×%d pixels; encoder %s parameters, %s multiply-adds an image, h %d; projection head %s parameters, z %d\n\n",
 		p.Run, n.Name, p.ImageSize, p.ImageSize, thousands(n.EncoderParameters), scaledUnit(n.MultiplyAdds), n.Features, thousands(n.HeadParameters), n.Dimension)
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "STAGE\tKIND\tIMAGES\tBATCH\tEPOCHS\tSTEPS\tWARMUP\tPEAK RATE\tPARAMETERS\tMEMORY")
+	memory, of := "MEMORY", func(s Stage) int64 { return s.MemoryBytes }
+	if p.OnAccelerator {
+		memory, of = "HOST'S MEMORY", Stage.hostMemory
+	}
+	fmt.Fprintln(w, "STAGE\tKIND\tIMAGES\tBATCH\tEPOCHS\tSTEPS\tWARMUP\tPEAK RATE\tPARAMETERS\t"+memory)
 	for _, s := range p.Stages {
 		fmt.Fprintln(w, strings.Join([]string{
 			s.Name, string(s.Kind), count(s.Images), s.batches(), count(s.Epochs), s.steps(), count(int(s.WarmupSteps)), s.rate(),
-			count(int(s.Parameters)), s.size(),
+			count(int(s.Parameters)), about(of(s)),
 		}, "\t"))
 	}
 	_ = w.Flush() // a strings.Builder takes everything
 	for _, s := range p.Stages {
-		if choices := s.choices(); choices != "" {
+		if choices := s.choices(); choices != "" && !p.OnAccelerator {
 			fmt.Fprintf(&b, "\n%s\n", choices)
 		}
 		if s.Kind == Finetuning {
@@ -61,11 +65,12 @@ func (s Stage) rate() string {
 	return strconv.FormatFloat(s.PeakLearningRate, 'g', 4, 64)
 }
 
-func (s Stage) size() string {
-	if s.MemoryBytes == 0 {
+// about so many bytes; "-" where nothing is known.
+func about(n int64) string {
+	if n == 0 {
 		return "-"
 	}
-	return "about " + bytes(s.MemoryBytes)
+	return "about " + bytes(n)
 }
 
 func (s Stage) list() string {
