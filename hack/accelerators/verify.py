@@ -34,11 +34,12 @@ class Case:
     width: int
     size: int
     batch: int
+    precision: str = "BF16"
 
     @property
     def name(self):
         chip = self.topology if self.platform == "tpu" else "H200 " + self.topology
-        return f"{chip}: ResNet-{self.depth} {self.width}x, {self.size} px, batch {self.batch}"
+        return f"{chip}: ResNet-{self.depth} {self.width}x, {self.size} px, batch {self.batch}, {self.precision}"
 
     def spec(self):
         stem, layout = ("ImageNet", "ImageFolder") if self.size > 64 else ("CIFAR", "CIFAR")
@@ -49,7 +50,7 @@ spec:
   dataset: {{uri: "pvc://data/images", format: {layout}, imageSize: {self.size}}}
   encoder: {{depth: {self.depth}, widthMultiplier: "{self.width}", stem: {stem}}}
   batchSize: {self.batch}
-  pretraining: {{precision: BF16, optimizer: LARS}}
+  pretraining: {{precision: {self.precision}, optimizer: LARS}}
   accelerator: {{type: NvidiaGPU}}
 """
 
@@ -67,7 +68,10 @@ FULL = SHORT + (
     Case("cuda", "1x1", 1, 18, 1, 32, 512),
     Case("cuda", "1x1", 1, 18, 1, 32, 1024),
     Case("cuda", "1x1", 1, 18, 1, 32, 4096),
+    Case("cuda", "1x1", 1, 50, 1, 224, 64),
     Case("cuda", "1x1", 1, 50, 1, 224, 512),
+    *(Case("cuda", "1x1", 1, 18, 1, 32, batch, "FP32") for batch in (256, 1024, 4096)),
+    *(Case("cuda", "1x1", 1, 50, 1, 224, batch, "FP32") for batch in (64, 256, 512)),
     Case("cuda", "1x8", 8, 50, 4, 224, 512),
     Case("cuda", "1x8", 8, 50, 4, 224, 1024),
     Case("cuda", "2x8", 16, 50, 1, 224, 8192),
@@ -219,9 +223,9 @@ class Compilations:
         return results["ours"], lines
 
     def step(self, case, emitted):
-        text = jax(case, "peer.py", depth=case.depth, width=case.width, precision="BF16")
+        text = jax(case, "peer.py", depth=case.depth, width=case.width, precision=case.precision)
         _, lines = self.compare(case, case.name, {"ours": emitted.step, "jax": text})
-        key = [case.platform, case.topology, case.devices, case.depth, case.width, case.size, case.batch, "BF16"]
+        key = [case.platform, case.topology, case.devices, case.depth, case.width, case.size, case.batch, case.precision]
         self.steps += [key + line for line in lines]
 
     def make_views(self, case, emitted):

@@ -32,7 +32,7 @@ func imageNet(batch int32) func(*v1alpha1.SimCLRRunSpec) {
 func TestPredictedWithoutItself(t *testing.T) {
 	all, tested := compilations(), map[string]int{}
 	for _, row := range all {
-		name := fmt.Sprintf("%s, ResNet-%d %v×, %d px", row.family, row.step.depth, row.step.width, row.step.size)
+		name := fmt.Sprintf("%s, ResNet-%d %v×, %d px, %s", row.family, row.step.depth, row.step.width, row.step.size, row.precision)
 		same, _ := alike(all, row.family, row.precision, row.step)
 		others := slices.DeleteFunc(slices.Clone(same), func(r compiled) bool { return r.step.images == row.step.images })
 		tested[name] += 0
@@ -50,7 +50,10 @@ func TestPredictedWithoutItself(t *testing.T) {
 		}
 	}
 	t.Logf("rows that were tested: %v", tested)
-	for _, name := range []string{"cuda, ResNet-18 1×, 32 px", "cuda, ResNet-50 1×, 224 px", "v3, ResNet-50 1×, 224 px", "v5e, ResNet-18 1×, 32 px"} {
+	for _, name := range []string{
+		"cuda, ResNet-18 1×, 32 px, BF16", "cuda, ResNet-50 1×, 224 px, BF16", "v3, ResNet-50 1×, 224 px, BF16", "v5e, ResNet-18 1×, 32 px, BF16",
+		"cuda, ResNet-18 1×, 32 px, FP32", "cuda, ResNet-50 1×, 224 px, FP32",
+	} {
 		if tested[name] == 0 {
 			t.Errorf("%s: no row is between others", name)
 		}
@@ -85,7 +88,8 @@ func TestAccelerate(t *testing.T) {
 		"cores of a slice":       {on(v3, imageNet(4096)), 128, 32, false, "128 × TPU v3"},
 		"micro-batches":          {on(h200, func(s *v1alpha1.SimCLRRunSpec) { imageNet(1024)(s); s.Pretraining.MicroBatchSize = new(int32(256)) }), 1, 256, true, "(256 images at once)"},
 		"micro-batches of hosts": {on(v3, func(s *v1alpha1.SimCLRRunSpec) { imageNet(4096)(s); s.Pretraining.MicroBatchSize = new(int32(128)) }), 128, 16, true, "(16 images at once)"},
-		"in FP32":                {on(h200, func(s *v1alpha1.SimCLRRunSpec) { imageNet(256)(s); s.Pretraining.Precision = v1alpha1.FP32 }), 1, 256, true, "estimate"},
+		"in FP32":                {on(h200, func(s *v1alpha1.SimCLRRunSpec) { imageNet(256)(s); s.Pretraining.Precision = v1alpha1.FP32 }), 1, 256, false, "needs 39.4 GiB"},
+		"in FP32 on TPUs":        {on(v3, func(s *v1alpha1.SimCLRRunSpec) { imageNet(4096)(s); s.Pretraining.Precision = v1alpha1.FP32 }), 128, 32, true, "estimate"},
 	} {
 		a, err := Accelerate(tc.spec)
 		if err != nil {

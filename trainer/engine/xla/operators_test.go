@@ -87,7 +87,7 @@ func convolutions(cases map[string]operatorCase) {
 }
 
 func batchNorms(cases map[string]operatorCase) {
-	for name, x := range map[string]operand{"images": n(5, 3, 3, 4), "rows": n(7, 3)} {
+	for name, x := range map[string]operand{"images": n(5, 3, 3, 4), "pixels": n(9, 3, 1, 1), "rows": n(7, 3)} {
 		cases["statistics of "+name] = operatorCase{op.BatchStatistics{}, []operand{x}}
 		cases["statistics' dx of "+name] = operatorCase{op.BatchStatisticsGrad{}, []operand{x, stats(3), n(2, 3)}}
 		cases["normalize "+name] = operatorCase{op.Normalize{Epsilon: 1e-5}, []operand{x, stats(3), n(3), n(3)}}

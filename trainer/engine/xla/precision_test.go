@@ -2,6 +2,8 @@ package xla
 
 import (
 	"context"
+	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/emit"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
+	"github.com/simclr-operator/simclr-operator/trainer/op"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
 	"github.com/simclr-operator/simclr-operator/trainer/pretrain"
 )
@@ -30,6 +33,44 @@ func TestBF16(t *testing.T) {
 		if cos := cosine(g, want[name]); strings.HasPrefix(name, "gradient") && !(cos > 0.97) {
 			t.Errorf("%s: cosine %.4f", name, cos)
 		}
+	}
+}
+
+// Statistics of float32 values that are far from zero, beside their spread, are those of float64: the mean of their squares less the
+// square of their mean would be wrong by a twentieth.
+func TestStatisticsFarFromZero(t *testing.T) {
+	const mean = 1000
+	for name, x := range map[string]operand{"images": n(6, 3, 7, 5), "pixels": n(200, 3, 1, 1), "rows": n(200, 3)} {
+		t.Run(name, func(t *testing.T) {
+			values := x.draw(rand.New(rand.NewPCG(5, 6)))
+			data := make([]float32, len(values.V))
+			for i, v := range values.V {
+				data[i] = mean + float32(v)
+				values.V[i] = float64(data[i])
+			}
+			p := alone(t, operatorCase{op.BatchStatistics{}, []operand{x}})
+			reference, err := interp.New(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want, err := reference.Run64(0, values)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compiled, err := newEngine(t, 1, false).New(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := compiled.Run(0, engine.Tensor{Shape: x.shape, Data: data})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, w := range want[0].V {
+				if d := math.Abs(float64(got[0].Data[i])-w) / w; !(d < 1e-5) {
+					t.Errorf("statistic %d differs by %.1e of it", i, d)
+				}
+			}
+		})
 	}
 }
 

@@ -48,17 +48,36 @@ func (e *emission) centred(x, statistics value) value {
 	return sub(e.wide(x), along(row(e.wide(statistics), 0), dims(x)))
 }
 
-// batchStatistics of bfloat16 values reads them once: that the mean of squares less the square of the mean cancels in float32 is
-// far below what rounding x to 8 bits has done. Others are read twice.
+// batchStatistics of bfloat16 values: that the mean of squares less the square of the mean cancels in float32 is
+// far below what rounding x to 8 bits has done. Either way images are read once.
 func batchStatistics(e *emission, _ op.BatchStatistics, in []value, _ []int) value {
 	x := e.wide(in[0])
-	mean := e.scale(e.overChannels(x), 1/perChannel(x))
-	if in[0].Shape().DType == dtypes.BFloat16 {
+	switch {
+	case in[0].Shape().DType == dtypes.BFloat16:
+		mean := e.scale(e.overChannels(x), 1/perChannel(x))
 		squares := e.scale(e.overChannels(mul(x, x)), 1/perChannel(x))
 		return pair(mean, must(stablehlo.Maximum(sub(squares, mul(mean, mean)), e.full(0, mean))))
+	case len(dims(x)) == 4:
+		return e.statisticsOfImages(x)
 	}
+	mean := e.scale(e.overChannels(x), 1/perChannel(x))
 	d := sub(x, along(mean, dims(x)))
 	return pair(mean, e.scale(e.overChannels(mul(d, d)), 1/perChannel(x)))
+}
+
+// statisticsOfImages (N, C, H, W) are each image's own about one of its values, so that little cancels, and then those of the images
+// (Chan, Golub and LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances", eq. 2.1).
+func (e *emission) statisticsOfImages(x value) value {
+	n, c := dims(x)[0], dims(x)[1]
+	first := reshape(part(part(x, 2, 0, 1), 3, 0, 1), n, c)
+	d := sub(x, spread(first, dims(x), 0, 1))
+	values := float64(dims(x)[2] * dims(x)[3])
+	mean := e.scale(e.sum(d, 2, 3), 1/values)
+	within := sub(e.scale(e.sum(mul(d, d), 2, 3), 1/values), mul(mean, mean))
+	mean = add(first, mean)
+	whole := e.scale(e.sum(mean, 0), 1/float64(n))
+	between := sub(mean, spread(whole, dims(mean), 1))
+	return pair(whole, e.scale(e.sum(add(within, mul(between, between)), 0), 1/float64(n)))
 }
 
 func batchStatisticsGrad(e *emission, _ op.BatchStatisticsGrad, in []value, _ []int) value {

@@ -3,6 +3,7 @@ package emit
 import (
 	"math"
 
+	"github.com/gomlx/compute/dtypes"
 	"github.com/gomlx/go-xla/stablehlo"
 	"github.com/gomlx/go-xla/types"
 
@@ -30,16 +31,24 @@ func biasGrad(e *emission, _ op.BiasGrad, in []value, _ []int) value { return e.
 func relu(e *emission, _ op.ReLU, in []value, _ []int) value {
 	y := must(stablehlo.Maximum(in[0], e.full(0, in[0])))
 	e.normalized[y] = e.normalized[in[0]]
+	if in[0].Shape().DType != dtypes.BFloat16 {
+		e.before[y] = in[0]
+	}
 	return y
 }
 
-// reluGrad is dy where y is positive. Batch norm's gradient sums it up, and then computes with it: of what batch norm gave itself,
+// reluGrad is dy where y is positive: where ReLU's operand is, if it is not rounded, which compilers compute again from what batch norm's
+// gradient reads anyway; of y they would keep where it is positive beside it, a quarter more. Batch norm's gradient sums it up, and then computes with it: of what batch norm gave itself,
 // the same is written twice, once with zeros and once with −0, or compilers would find that the two are one, keep dy in between,
 // and read it twice.
 func reluGrad(e *emission, _ op.ReLUGrad, in []value, _ []int) value {
 	y, dy := in[0], in[1]
+	x := y
+	if before := e.before[y]; before != nil {
+		x = before
+	}
 	masked := func(zero float64) value {
-		return choose(where(y, types.CompareGT, e.full(zero, y), types.CompareFloat), dy, e.full(zero, dy))
+		return choose(where(x, types.CompareGT, e.full(zero, x), types.CompareFloat), dy, e.full(zero, dy))
 	}
 	v := masked(0)
 	if e.normalized[y] {

@@ -118,6 +118,7 @@ type emission struct {
 	foldings          map[folding]*stablehlo.Function
 	similar           map[similarityKey]*similarity
 	normalized        map[value]bool  // what batch norm gave, and ReLU of that
+	before            map[value]value // what ReLU was given, by what it gave
 	again             map[value]value // what is written twice, the second time
 	turned            map[value]bool  // those that are not in the graph's axes
 }
@@ -132,7 +133,7 @@ func newEmission(p engine.Program, segment int, o Options) (*emission, error) {
 	e := &emission{p: p, segment: segment, devices: o.Devices, options: o, exact: dtypes.Float32, activation: dtypes.Float32,
 		builder: stablehlo.New(stablehlo.NormalizeIdentifier(p.Segments[segment].Name)),
 		values:  map[*gorgonia.Node]value{}, foldings: map[folding]*stablehlo.Function{}, similar: map[similarityKey]*similarity{},
-		normalized: map[value]bool{}, again: map[value]value{}, turned: map[value]bool{}}
+		normalized: map[value]bool{}, again: map[value]value{}, before: map[value]value{}, turned: map[value]bool{}}
 	switch {
 	case o.Float64:
 		e.exact, e.activation = dtypes.Float64, dtypes.Float64
