@@ -195,11 +195,14 @@ func (s Stage) DeviceOutOfMemory(err error, needs, has int64) error {
 	if needs > has && has > 0 {
 		available = int64(float64(s.MemoryBytes) / float64(needs) * float64(has))
 	}
-	fix := s.fix(available)
+	fix, lacks := s.fix(available), ""
 	if fix == "" {
 		fix = "set encoder.widthMultiplier or dataset.imageSize lower"
 	}
-	return contract.UserErrorf("OutOfMemory", "a step of stage %s does not fit the accelerator's memory: %s, or accelerator.devicesPerWorker higher (%w)", s.Name, fix, err)
+	if needs > has && has > 0 {
+		lacks = fmt.Sprintf(", of which a device has %s for programs and it needs %s", bytes(has), bytes(needs))
+	}
+	return contract.UserErrorf("OutOfMemory", "a step of stage %s does not fit the accelerator's memory%s: %s, or accelerator.devicesPerWorker higher (%w)", s.Name, lacks, fix, err)
 }
 
 const microBatchField = "pretraining.microBatchSize"

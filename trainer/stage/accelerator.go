@@ -48,10 +48,7 @@ func newAccelerated(ctx context.Context, o Options, workers collective.Collectiv
 		return nil, environment, contract.UserErrorf("NoEngine",
 			"no engine for %s in this image: it trains on CPU only; set accelerator.type to CPU, or template.image to an image that has one", accelerator.Type)
 	}
-	x := xla.Options{Plugin: plugin, Devices: plan.WorkerDevices(accelerator), Cache: filepath.Join(o.Output, contract.CompiledDir), Log: o.Log}
-	if accelerator.Type == v1alpha1.NvidiaGPU {
-		x.Share = plan.GPUShare
-	}
+	x := xla.Options{Plugin: plugin, Devices: plan.WorkerDevices(accelerator), Share: memoryShare(accelerator.Type), Cache: filepath.Join(o.Output, contract.CompiledDir), Log: o.Log}
 	found := func() {}
 	if oneProgram(&o.Run.Spec, workers.Size()) {
 		var err error
@@ -76,6 +73,14 @@ func newAccelerated(ctx context.Context, o Options, workers collective.Collectiv
 	}
 	environment.ISA, environment.Libraries = info.Platform, map[string]string{"PJRT": info.Version}
 	return e, environment, nil
+}
+
+// memoryShare is what the trainer takes of the devices' memory; 0: what the plugin takes.
+func memoryShare(accelerator v1alpha1.AcceleratorType) float32 {
+	if accelerator == v1alpha1.NvidiaGPU {
+		return plan.GPUShare
+	}
+	return 0
 }
 
 // checkTopology is an error where a host of the TPU slice has more devices than the topology says: then the node is of another one,
@@ -103,8 +108,8 @@ func acceleratedError(err error) error {
 	return nil
 }
 
-// Accelerators writes a line for each plugin that is here: what it drives. An error is that of a plugin that is here and
-// cannot serve.
+// Accelerators writes a line for each plugin that is here: what it drives, and what memory a device of it has for programs, where it says
+// so. An error is that of a plugin that is here and cannot serve.
 func Accelerators(w io.Writer) error {
 	seen := map[string]bool{"": true}
 	for _, accelerator := range []v1alpha1.AcceleratorType{v1alpha1.NvidiaGPU, v1alpha1.TPU} {
@@ -113,12 +118,16 @@ func Accelerators(w io.Writer) error {
 			continue
 		}
 		seen[plugin] = true
-		e, err := xla.New(xla.Options{Plugin: plugin, Environment: oneHostHere()})
+		e, err := xla.New(xla.Options{Plugin: plugin, Share: memoryShare(accelerator), Environment: oneHostHere()})
 		if err != nil {
 			return acceleratedError(err)
 		}
 		info := e.Info()
-		_, err = fmt.Fprintf(w, "%s  engine %s  devices %d  PJRT %s  plugin %s\n", info.Platform, e.Name(), info.Devices, info.API, plugin)
+		memory := ""
+		if info.Memory > 0 {
+			memory = fmt.Sprintf("  memory for programs %.1f GiB each", float64(info.Memory)/(1<<30))
+		}
+		_, err = fmt.Fprintf(w, "%s  engine %s  devices %d%s  PJRT %s  plugin %s\n", info.Platform, e.Name(), info.Devices, memory, info.API, plugin)
 		if err := errors.Join(err, e.Close()); err != nil {
 			return err
 		}

@@ -84,7 +84,8 @@ func (r *runner) fitting(err error) error {
 	return err
 }
 
-// deviceMemory is what a device of the accelerator has for programs, by its name; 0: not known. Unit: bytes.
+// deviceMemory is what a device of the accelerator has for programs by its name, for where its plugin does not say; 0: not known.
+// Unit: bytes.
 func (r *runner) deviceMemory() int64 {
 	a, err := plan.Accelerate(r.spec)
 	if a == nil || err != nil {

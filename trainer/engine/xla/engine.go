@@ -54,12 +54,10 @@ type Options struct {
 }
 
 // optionShare and optionTake are what XLA's client for GPUs calls the share of memory, and whether that is taken at once, which leaves no
-// gaps (xla/pjrt/c/pjrt_c_api_gpu_internal.cc); refusedOption is how XLA's plugins begin an error of one that they do not know
-// (ValidateCreateOptions in xla/pjrt/c/pjrt_c_api_helpers.cc).
+// gaps (xla/pjrt/c/pjrt_c_api_gpu_internal.cc).
 const (
-	optionShare   = "memory_fraction"
-	optionTake    = "preallocate"
-	refusedOption = "Unexpected option name passed to PJRT_Client_Create: "
+	optionShare = "memory_fraction"
+	optionTake  = "preallocate"
 )
 
 // clientOptions are those that a client is made with.
@@ -74,9 +72,10 @@ func (o Options) clientOptions() map[string]any {
 	return all
 }
 
-// refusesShare says whether a plugin has no options for the share.
+// refusesShare says whether a plugin has no options for the share, or such of another type: its error names one, in whatever words (XLA's
+// are ValidateCreateOptions' in xla/pjrt/c/pjrt_c_api_helpers.cc).
 func refusesShare(err error) bool {
-	return strings.Contains(err.Error(), refusedOption+optionShare) || strings.Contains(err.Error(), refusedOption+optionTake)
+	return strings.Contains(err.Error(), optionShare) || strings.Contains(err.Error(), optionTake)
 }
 
 // Info says what an engine runs on.
@@ -85,6 +84,7 @@ type Info struct {
 	Version  string `json:"version"`  // of the plugin's compiler and runtime
 	API      string `json:"api"`      // of PJRT's C interface
 	Devices  int    `json:"devices"`  // that are there
+	Memory   int64  `json:"memory"`   // that programs may have of each device that is used, in bytes; 0: the plugin does not say
 }
 
 // New loads a plugin and takes its devices. Errors are a *PluginError where the plugin cannot serve, a *DeviceError where the
@@ -115,7 +115,7 @@ func New(o Options) (*Engine, error) {
 	}
 	major, minor := plugin.Version()
 	e := &Engine{client: client, plugin: plugin, release: release, options: o, info: Info{
-		client.Platform(), client.PlatformVersion(), fmt.Sprintf("%d.%d", major, minor), client.NumDevices(),
+		Platform: client.Platform(), Version: client.PlatformVersion(), API: fmt.Sprintf("%d.%d", major, minor), Devices: client.NumDevices(),
 	}}
 	if e.options.Devices == 0 {
 		e.options.Devices = e.info.Devices
@@ -124,6 +124,7 @@ func New(o Options) (*Engine, error) {
 		_ = e.Close()
 		return nil, &DeviceError{Plugin: path, Err: fmt.Errorf("%d devices are there, %d are wanted", have, max(o.Devices, 1))}
 	}
+	e.info.Memory = plugin.deviceMemory(inC, e.options.Devices)
 	e.mesh = single(e.options.Devices)
 	if p := o.Processes; p != nil {
 		if e.mesh, err = plugin.meshOf(inC, p, o.Devices); err != nil {
@@ -189,7 +190,7 @@ func (e *Engine) New(p engine.Program) (*Executable, error) {
 		l, err := e.load(p.Segments[i].Name, q)
 		if err != nil {
 			_ = x.Close()
-			return nil, fmt.Errorf("xla: compiling segment %s: %w", p.Segments[i].Name, memory(firstLine(err)))
+			return nil, fmt.Errorf("xla: compiling segment %s: %w", p.Segments[i].Name, e.memory(firstLine(err)))
 		}
 		x.loaded = append(x.loaded, l)
 	}

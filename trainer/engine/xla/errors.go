@@ -1,6 +1,7 @@
 package xla
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -33,7 +34,8 @@ func (e *DeviceError) Unwrap() error { return e.Err }
 // OutOfMemoryError is a program that does not fit the devices' memory.
 type OutOfMemoryError struct {
 	Err error
-	// Needs of each device, and what it has for programs, as the compiler says; 0: it does not. Unit: bytes.
+	// Needs of each device, as the compiler says, and what it has for programs, as the compiler or else the device says; 0: none does.
+	// Unit: bytes.
 	Needs, Has int64
 }
 
@@ -48,10 +50,10 @@ func firstLine(err error) error {
 }
 
 // memory marks errors of memory that is not there (absl's code RESOURCE_EXHAUSTED).
-func memory(err error) error {
+func (e *Engine) memory(err error) error {
 	if s := err.Error(); strings.Contains(s, "RESOURCE_EXHAUSTED") || strings.Contains(s, "code=8)") || strings.Contains(s, "Out of memory") {
 		needs, has := used(s)
-		return &OutOfMemoryError{err, needs, has}
+		return &OutOfMemoryError{err, needs, cmp.Or(has, e.info.Memory)}
 	}
 	return err
 }
@@ -75,7 +77,7 @@ func used(message string) (needs, has int64) {
 // failed is an error of a program that ran: its operands were right when it was compiled, so what is not memory is a device.
 // program may be nil; else it says what it needs.
 func (e *Engine) failed(err error, program *pjrt.LoadedExecutable) error {
-	err = memory(firstLine(err))
+	err = e.memory(firstLine(err))
 	if out, ok := errors.AsType[*OutOfMemoryError](err); ok {
 		if program != nil && out.Needs == 0 {
 			out.Needs = program.OnDeviceMemoryUsageStats.Requirements()

@@ -112,7 +112,7 @@ func TestNeededMemory(t *testing.T) {
 		"RESOURCE_EXHAUSTED: … Used 1.00G of 512.00M hbm.":                                                                     {1 << 30, 512 << 20},
 		"RESOURCE_EXHAUSTED: Out of memory while trying to allocate 21474836480 bytes.":                                        {},
 	} {
-		out, ok := errors.AsType[*OutOfMemoryError](memory(errors.New(said)))
+		out, ok := errors.AsType[*OutOfMemoryError](new(Engine).memory(errors.New(said)))
 		if !ok || out.Needs != want[0] || out.Has != want[1] {
 			t.Errorf("%q: %+v, want %v", said, out, want)
 		}
@@ -137,22 +137,35 @@ func TestAProgramSaysWhatItNeeds(t *testing.T) {
 	}
 }
 
-// A plugin that has no options for the share of memory is asked without them; what else it refuses is an error.
+// A plugin that has no options for the share of memory is asked without them, in whatever words it refuses one; what else it refuses is an error.
 func TestTheShareOfMemoryIsNoMust(t *testing.T) {
-	var said strings.Builder
-	o := Options{Plugin: xlatest.QuickPlugin(t), Share: 0.5, Client: map[string]any{"cpu_device_count": int64(2)}, Log: slog.New(slog.NewTextHandler(&said, nil))}
-	e, err := New(o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := e.Info().Devices; got != 2 || !strings.Contains(said.String(), "cannot be told how much") {
-		t.Errorf("%d devices, and it says %s", got, said.String())
-	}
-	if err := e.Close(); err != nil {
-		t.Error(err)
-	}
-	o.Client = map[string]any{"none": int64(2)}
-	if _, err := New(o); err == nil {
-		t.Error("an option that is none is taken")
+	limited := xlatest.Limited(t)
+	for name, tc := range map[string]struct {
+		plugin, refused, said string // refused by a plugin that stands in
+		failed                bool
+	}{
+		"XLA's words":    {xlatest.QuickPlugin(t), "", "Unexpected option name passed to PJRT_Client_Create", false},
+		"no share":       {limited, optionShare, "(code=3): " + optionShare, false},
+		"not taken":      {limited, optionTake, "(code=3): " + optionTake, false},
+		"knows both":     {limited, "", "", false},
+		"another option": {limited, "cpu_device_count", "", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("LIMITED_REFUSES", tc.refused)
+			var said strings.Builder
+			e, err := New(Options{Plugin: tc.plugin, Share: 0.5, Client: map[string]any{"cpu_device_count": int64(2)}, Log: slog.New(slog.NewTextHandler(&said, nil))})
+			if (err != nil) != tc.failed {
+				t.Fatalf("error %v", err)
+			}
+			if told := strings.Contains(said.String(), "cannot be told how much"); told != (tc.said != "") || !strings.Contains(said.String(), tc.said) {
+				t.Errorf("it says %q", said.String())
+			}
+			if tc.failed {
+				return
+			}
+			if err := e.Close(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

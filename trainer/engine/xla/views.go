@@ -26,7 +26,7 @@ func (e *Engine) Views(c augment.Config, edge, rows int) (*Views, error) {
 	}
 	l, err := e.load("views", p)
 	if err != nil {
-		return nil, fmt.Errorf("xla: compiling views: %w", memory(firstLine(err)))
+		return nil, fmt.Errorf("xla: compiling views: %w", e.memory(firstLine(err)))
 	}
 	return &Views{e, p, l}, nil
 }

@@ -24,15 +24,24 @@ func Plugin(t testing.TB) string {
 func Twins(t testing.TB) [2]string {
 	t.Helper()
 	t.Setenv("TWIN_OF", QuickPlugin(t))
+	return [2]string{compiled(t, "twin.c"), compiled(t, "twin.c")} // each has variables of its own
+}
+
+// Limited is a plugin that stands in for one whose devices say what memory they have: ../testdata/limited.c over QuickPlugin.
+func Limited(t testing.TB) string {
+	t.Helper()
+	t.Setenv("LIMITED_OF", QuickPlugin(t))
+	return compiled(t, "limited.c")
+}
+
+// compiled is a plugin of that file of ../testdata.
+func compiled(t testing.TB, source string) string {
+	t.Helper()
 	_, file, _, _ := runtime.Caller(0)
-	xla := filepath.Join(filepath.Dir(file), "..")
-	var so [2]string
-	for i := range so {
-		so[i] = filepath.Join(t.TempDir(), "twin.so") // each has variables of its own
-		if out, err := exec.CommandContext(t.Context(), "gcc", "-shared", "-fPIC", "-I", xla, "-o", so[i],
-			filepath.Join(xla, "testdata", "twin.c"), "-ldl", "-lpthread").CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
+	xla, so := filepath.Join(filepath.Dir(file), ".."), filepath.Join(t.TempDir(), "plugin.so")
+	if out, err := exec.CommandContext(t.Context(), "gcc", "-shared", "-fPIC", "-I", xla, "-o", so,
+		filepath.Join(xla, "testdata", source), "-ldl", "-lpthread").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 	return so
 }
