@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
 	"github.com/simclr-operator/simclr-operator/hack/internal/report"
 )
@@ -30,6 +33,38 @@ func TestOutcomes(t *testing.T) {
 	}
 	if text := firstFailure(tests); text != "a_test.go:7: differs by 1.0e-03" {
 		t.Errorf("the first failure is %q", text)
+	}
+}
+
+// A machine whose C library is older than what the packed programs need is told so; else the program is started.
+func TestCheckLooksAtGlibc(t *testing.T) {
+	script, err := os.ReadFile("check.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		needed string
+		code   int
+		want   string
+	}{
+		"too old":    {"99.9", contract.ExitUserError, "needs glibc 99.9 or newer, and this machine has glibc 2."},
+		"new enough": {"2.4", 7, "the program"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			pack := t.TempDir()
+			if err := os.MkdirAll(filepath.Join(pack, "data", "test"), 0o777); err != nil {
+				t.Fatal(err)
+			}
+			for file, text := range map[string]string{"check.sh": string(script), "glibc": tc.needed + "\n", "gpu": "#!/bin/sh\necho the program\nexit 7\n"} {
+				if err := os.WriteFile(filepath.Join(pack, file), []byte(text), 0o777); err != nil {
+					t.Fatal(err)
+				}
+			}
+			out, err := exec.CommandContext(t.Context(), filepath.Join(pack, "check.sh")).CombinedOutput()
+			if exit, ok := errors.AsType[*exec.ExitError](err); !ok || exit.ExitCode() != tc.code || !strings.Contains(string(out), tc.want) {
+				t.Errorf("%v, %s; want code %d and %q", err, out, tc.code, tc.want)
+			}
+		})
 	}
 }
 

@@ -17,6 +17,8 @@ go test -c -trimpath -ldflags '-s -w' -o "$pack/xla.test" ./trainer/engine/xla
 # Debian's, which that machine may lack; never those of C and C++, of which JAX wants its own.
 for program in simclr-trainer step xla.test; do ldd "$pack/$program"; done | awk '$2 == "=>" {print $3}' | sort -u |
   grep -vE '/(ld-linux-x86-64|libstdc\+\+|libgcc_s|libc|libm|libdl|libpthread|librt|libresolv)\.so' | xargs -I{} cp -L {} "$pack/lib/"
+# The oldest glibc that has what they call; the wheels are content with an older one.
+objdump -T "$pack"/{gpu,step,simclr-trainer,xla.test} "$pack"/lib/* | grep -oP 'GLIBC_\K[0-9.]+' | sort -uV | tail -n 1 >"$pack/glibc"
 cp hack/gpu/check.sh hack/gpu/step_jax.py hack/accelerators/peer.py config/samples/cifar10-yardstick.yaml "$pack/"
 [ -n "$data" ] || { echo "no CIFAR-10: see hack/bench/cifar10.sh" >&2; exit 1; }
 tar -C "$data" --sort=name --mtime=@0 --owner=0 --group=0 -cJf "$pack/cifar10.tar.xz" train test
@@ -27,7 +29,7 @@ if [ "$wheels" != none ]; then
     echo "JAX and NVIDIA's libraries for Python $version (5 GB)" >&2
     rm -rf "$pack/site"
     platforms=()
-    for glibc in 2_17 2_27 2_28 2_31; do platforms+=(--platform "manylinux_${glibc}_x86_64"); done
+    for glibc in {17..31}; do platforms+=(--platform "manylinux_2_${glibc}_x86_64"); done # pip takes a platform for itself alone, not older ones
     python3 -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-compile --no-deps --ignore-requires-python --require-hashes --only-binary :all: --python-version "$version" \
       "${platforms[@]}" --platform manylinux2014_x86_64 --target "$pack/site" --requirement hack/gpu/requirements.txt
     echo "$version" >"$pack/site/python-version"

@@ -37,6 +37,10 @@ def state(args, views):
 
 
 def main():
+    try:
+        jax.devices()
+    except AssertionError:  # of JAX 0.11.2, where the platform has no device
+        sys.exit(f"JAX finds no device of JAX_PLATFORMS={os.environ['JAX_PLATFORMS']}")
     p = argparse.ArgumentParser()
     p.add_argument("--depth", type=int, required=True)
     p.add_argument("--size", type=int, required=True)
