@@ -7,11 +7,11 @@ import (
 	"testing"
 
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
 	"github.com/simclr-operator/simclr-operator/trainer/op"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 )
 
 // draw fills an operand of a test case.
@@ -58,18 +58,7 @@ func newGraph(operands ...operand) graph {
 	return g
 }
 
-func input(g *gorgonia.ExprGraph, name string, shape ...int) *gorgonia.Node {
-	return gorgonia.NewTensor(g, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name))
-}
-
-func must(t *testing.T, o op.Operator, in ...*gorgonia.Node) *gorgonia.Node {
-	t.Helper()
-	y, err := op.Apply(o, in...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return y
-}
+var input, must = optest.Input, optest.Apply
 
 // differentiated runs y and the gradients of Σ dy·y by the operands that are not fixed.
 type differentiated struct {
@@ -134,22 +123,28 @@ func (d *differentiated) weighted() float64 {
 // check compares every value of every gradient with a central difference.
 func (d *differentiated) check() {
 	d.t.Helper()
-	const h = 1e-5
 	grads := d.run()[1:]
 	for j, i := range d.wrt {
 		x := d.feed[i].V
 		if len(grads[j].V) != len(x) {
 			d.t.Fatalf("operand %d has %d values, its gradient %d", i, len(x), len(grads[j].V))
 		}
-		for k, kept := range x {
-			x[k] = kept + h
-			up := d.weighted()
-			x[k] = kept - h
-			down := d.weighted()
-			x[k] = kept
-			if got, want := grads[j].V[k], (up-down)/(2*h); math.Abs(got-want) > 1e-7*max(1, math.Abs(want)) {
-				d.t.Fatalf("gradient by operand %d[%d] is %v, central difference %v", i, k, got, want)
-			}
+		centralDifferences(d.t, fmt.Sprint("operand ", i), x, grads[j].V, d.weighted)
+	}
+}
+
+// centralDifferences holds a gradient by x against those of f.
+func centralDifferences(t *testing.T, by string, x, gradient []float64, f func() float64) {
+	t.Helper()
+	const h = 1e-5
+	for k, kept := range x {
+		x[k] = kept + h
+		up := f()
+		x[k] = kept - h
+		down := f()
+		x[k] = kept
+		if got, want := gradient[k], (up-down)/(2*h); math.Abs(got-want) > 1e-7*max(1, math.Abs(want)) {
+			t.Fatalf("gradient by %s[%d] is %v, central difference %v", by, k, got, want)
 		}
 	}
 }

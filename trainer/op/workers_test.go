@@ -107,20 +107,9 @@ func TestGradientsOverWorkers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := newOverWorkers(t, tc.workers, tc.in, tc.build)
-			const h = 1e-5
 			for w, out := range o.run() {
 				for i := range tc.in {
-					x := o.feeds[w][i].V
-					for k, kept := range x {
-						x[k] = kept + h
-						up := o.weighted()
-						x[k] = kept - h
-						down := o.weighted()
-						x[k] = kept
-						if got, want := out[1+i].V[k], (up-down)/(2*h); math.Abs(got-want) > 1e-7*max(1, math.Abs(want)) {
-							t.Fatalf("worker %d: gradient by operand %d[%d] is %v, central difference %v", w, i, k, got, want)
-						}
-					}
+					centralDifferences(t, fmt.Sprintf("worker %d's operand %d", w, i), o.feeds[w][i].V, out[1+i].V, o.weighted)
 				}
 			}
 		})

@@ -6,13 +6,13 @@ import (
 	"testing"
 
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
 )
 
@@ -24,10 +24,7 @@ type stepper struct {
 
 func build(c optimizer.Config, role optimizer.Role) (*interp.Executable, error) {
 	g := gorgonia.NewGraph()
-	input := func(name string, n int) *gorgonia.Node {
-		return gorgonia.NewTensor(g, tensor.Float32, 1, gorgonia.WithShape(n), gorgonia.WithName(name))
-	}
-	w, grad, lr := input("w", 2), input("gradient", 2), input("lr", 1)
+	w, grad, lr := optest.Input(g, "w", 2), optest.Input(g, "gradient", 2), optest.Input(g, "lr", 1)
 	vars, err := c.Update(g, []optimizer.Parameter{{Name: "w", Role: role, Node: w, Grad: grad}}, lr)
 	if err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
 )
 
@@ -103,7 +104,7 @@ func BenchmarkBreakdown(b *testing.B) {
 			c := bc.c
 			c.Precision = bc.precision
 			s := newStepper(b, newEngine(b), c, bc.images, optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4})
-			if ks := breakdown(b, s, randomViews(bc.images, c.ImageSize)); b.N > 1 { // not of the run that finds out b.N
+			if ks := breakdown(b, s, optest.Views(bc.images, c.ImageSize)); b.N > 1 { // not of the run that finds out b.N
 				tell(b, bc.name, ks)
 			}
 		})

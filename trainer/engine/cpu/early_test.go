@@ -7,6 +7,7 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
 )
 
@@ -32,7 +33,7 @@ func TestGradientsAreToldEarly(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		z, err := x.Run(model.Forward, randomViews(images, c.ImageSize))
+		z, err := x.Run(model.Forward, optest.Views(images, c.ImageSize))
 		if err != nil {
 			t.Fatal(err)
 		}

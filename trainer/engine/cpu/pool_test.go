@@ -6,14 +6,12 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-	"github.com/google/go-cmp/cmp/cmpopts"
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
 	"github.com/simclr-operator/simclr-operator/trainer/op"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 )
 
 // averages of ResNet-D's shortcuts.
@@ -22,19 +20,19 @@ var averages = map[string]op.AveragePool2D{
 	"average pool, stride 1": {Size: 2, Stride: 1, After: 1},
 }
 
-func poolings() map[string]operatorCase {
-	cases := map[string]operatorCase{}
+func poolings() map[string]optest.Case {
+	cases := map[string]optest.Case{}
 	for _, c := range []int{3, 8, 16, 20, 48} {
 		for _, size := range []int{1, 6, 7} {
 			o := op.MaxPool2D{Size: 3, Stride: 2, Pad: 1}
 			name := fmt.Sprintf(" %d channels, %d px", c, size)
-			cases["max pool"+name] = operatorCase{o, []operand{n(3, c, size, size)}}
+			cases["max pool"+name] = of(o, n(3, c, size, size))
 			for how, a := range averages {
-				cases[how+name] = operatorCase{a, []operand{n(3, c, size, size)}}
+				cases[how+name] = of(a, n(3, c, size, size))
 				out := (size+a.After-a.Size)/a.Stride + 1
-				cases[how+" dx"+name] = operatorCase{op.AveragePool2DGrad{AveragePool2D: a, H: size, W: size}, []operand{n(3, c, out, out)}}
+				cases[how+" dx"+name] = of(op.AveragePool2DGrad{AveragePool2D: a, H: size, W: size}, n(3, c, out, out))
 			}
-			cases["max pool dx"+name] = operatorCase{op.MaxPool2DGrad(o), []operand{n(3, c, size, size), n(3, c, (size+1)/2, (size+1)/2)}}
+			cases["max pool dx"+name] = of(op.MaxPool2DGrad(o), n(3, c, size, size), n(3, c, (size+1)/2, (size+1)/2))
 		}
 	}
 	return cases
@@ -48,8 +46,8 @@ func behindConv(t *testing.T, channels, size int, o op.Operator, others ...[]int
 	var in gorgonia.Nodes
 	var feeds []engine.Tensor
 	add := func(shape ...int) *gorgonia.Node {
-		in = append(in, gorgonia.NewTensor(g, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(fmt.Sprint("in", len(in)))))
-		feeds = append(feeds, n(shape...).draw(r))
+		in = append(in, vector(g, fmt.Sprint("in", len(in)), shape...))
+		feeds = append(feeds, drawn(n(shape...), r))
 		return in[len(in)-1]
 	}
 	operands := gorgonia.Nodes{apply(t, op.Conv2D{Stride: 1, Pad: 1}, add(3, 3, size, size), add(channels, 3, 3, 3))}
@@ -89,28 +87,12 @@ func TestPoolingOfBlockedActivations(t *testing.T) {
 // A NaN stays one, for divergence must show in the loss; of equal values the first takes the gradient.
 func TestPoolingOfExtremeValues(t *testing.T) {
 	nan, inf := float32(math.NaN()), float32(math.Inf(-1))
-	for name, tc := range map[string]struct {
-		o    op.Operator
-		in   []engine.Tensor
-		want []float32
-	}{
+	onBothEngines(t, map[string]extreme{
 		"NaN first":       {op.MaxPool2D{Size: 2, Stride: 2}, []engine.Tensor{{Shape: []int{1, 1, 2, 2}, Data: []float32{nan, 1, 2, 3}}}, []float32{nan}},
 		"NaN last":        {op.MaxPool2D{Size: 2, Stride: 2}, []engine.Tensor{{Shape: []int{1, 1, 2, 2}, Data: []float32{1, 2, 3, nan}}}, []float32{nan}},
 		"infinities":      {op.MaxPool2D{Size: 2, Stride: 2}, []engine.Tensor{{Shape: []int{1, 1, 2, 2}, Data: []float32{inf, inf, inf, inf}}}, []float32{inf}},
 		"NaN's gradient":  {op.MaxPool2DGrad{Size: 2, Stride: 2}, []engine.Tensor{{Shape: []int{1, 1, 2, 2}, Data: []float32{1, nan, nan, 3}}, {Shape: []int{1, 1, 1, 1}, Data: []float32{5}}}, []float32{0, 5, 0, 0}},
 		"equal values":    {op.MaxPool2DGrad{Size: 2, Stride: 2}, []engine.Tensor{{Shape: []int{1, 1, 2, 2}, Data: []float32{1, 3, 3, 3}}, {Shape: []int{1, 1, 1, 1}, Data: []float32{5}}}, []float32{0, 5, 0, 0}},
 		"infinities' too": {op.MaxPool2DGrad{Size: 2, Stride: 2}, []engine.Tensor{{Shape: []int{1, 1, 2, 2}, Data: []float32{inf, inf, inf, inf}}, {Shape: []int{1, 1, 1, 1}, Data: []float32{5}}}, []float32{5, 0, 0, 0}},
-	} {
-		for _, e := range []engine.Engine{newEngine(t), interp.Engine{}} {
-			t.Run(name+" on "+e.Name(), func(t *testing.T) {
-				c := operatorCase{o: tc.o}
-				for _, v := range tc.in {
-					c.in = append(c.in, operand{v.Shape, ""})
-				}
-				if d := cmp.Diff(tc.want, run(t, e, alone(t, c), tc.in...)[0].Data, cmpopts.EquateNaNs()); d != "" {
-					t.Error(d)
-				}
-			})
-		}
-	}
+	})
 }

@@ -7,24 +7,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/op"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 )
 
-func vector(g *gorgonia.ExprGraph, name string, shape ...int) *gorgonia.Node {
-	return gorgonia.NewTensor(g, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name))
-}
-
-func apply(t *testing.T, o op.Operator, in ...*gorgonia.Node) *gorgonia.Node {
-	t.Helper()
-	y, err := op.Apply(o, in...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return y
-}
+var vector, apply = optest.Input, optest.Apply
 
 func values(t *testing.T, x engine.Executable, names ...string) map[string][]float32 {
 	t.Helper()

@@ -3,7 +3,6 @@ package cpu
 import (
 	"fmt"
 	"math"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
 )
 
@@ -64,24 +64,6 @@ func (s *stepper) step(views engine.Tensor, lr float32) (z, loss engine.Tensor, 
 	return z, out[0], grads
 }
 
-func randomViews(images, size int) engine.Tensor {
-	v := engine.NewTensor(2*images, 3, size, size)
-	r := rand.New(rand.NewPCG(5, 6))
-	for i := range v.Data {
-		v.Data[i] = r.Float32()
-	}
-	return v
-}
-
-func cosine(a, b engine.Tensor) float64 {
-	ab, aa, bb := 0., 1e-60, 1e-60
-	for i := range a.Data {
-		x, y := float64(a.Data[i]), float64(b.Data[i])
-		ab, aa, bb = ab+x*y, aa+x*x, bb+y*y
-	}
-	return ab / math.Sqrt(aa*bb)
-}
-
 // Bounds of a whole step's error, of a tensor's largest value, on a fixed batch. They are close to what float32 allows
 // in 18 layers: on other batches it can be 2e-5, of PyTorch's float32 too (package pytorch). Deeper networks may lose a
 // little more, and selective kernels twice that: fc_reduce sees averages that hardly differ from image to image, behind
@@ -116,7 +98,7 @@ func TestWholeStepAgainstInterpreter(t *testing.T) {
 			c := model.Config{Depth: 18, Width: 0.25, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: 16, Dimension: 32, OutputShift: true, Smooth: true}
 			change(&c)
 			o := optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4}
-			views := randomViews(images, c.ImageSize)
+			views := optest.Views(images, c.ImageSize)
 			want := outcomeOf(newStepper(t, interp.Engine{}, c, images, o), views)
 			for how, e := range engines {
 				got := outcomeOf(newStepper(t, e, c, images, o), views)
@@ -129,7 +111,7 @@ func TestWholeStepAgainstInterpreter(t *testing.T) {
 						bound *= selects
 					}
 					if strings.HasPrefix(name, "gradient") {
-						if r := cosine(got[name], w); !(r >= 0.999) {
+						if r := optest.Cosine(got[name].Data, w.Data); !(r >= 0.999) {
 							t.Errorf("%s: %s has cosine %.5f", how, name, r)
 						}
 					}
@@ -166,7 +148,7 @@ func outcomeOf(s *stepper, views engine.Tensor) map[string]engine.Tensor {
 func TestStepInBF16(t *testing.T) {
 	c := model.Config{Depth: 18, Width: 0.25, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: 16, Dimension: 32, OutputShift: true}
 	o := optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4}
-	views := randomViews(16, 16)
+	views := optest.Views(16, 16)
 	_, wantLoss, wantGrads := newStepper(t, interp.Engine{}, c, 16, o).step(views, 0.5)
 	c.Precision = engine.BF16
 	e := newEngine(t)
@@ -187,7 +169,7 @@ func TestStepInBF16(t *testing.T) {
 		if p.Role == optimizer.Norm {
 			least = 0.75 // sums over all pixels of what has either sign
 		}
-		if c := cosine(grads[i], wantGrads[i]); !(c > least) {
+		if c := optest.Cosine(grads[i].Data, wantGrads[i].Data); !(c > least) {
 			t.Errorf("gradient of %s has cosine %.3f", p.Name, c)
 		}
 	}
@@ -198,7 +180,7 @@ func TestStepsAreBitIdentical(t *testing.T) {
 	c := model.Config{Depth: 18, Width: 0.25, Shortcut: "Torchvision", Initialization: "Reference", ImageSize: 32, Dimension: 64}
 	weights := func() []float32 {
 		s := newStepper(t, e, c, 16, optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4})
-		views := randomViews(16, 32)
+		views := optest.Views(16, 32)
 		for range 3 {
 			s.step(views, 0.3)
 		}
@@ -228,7 +210,7 @@ func BenchmarkStep(b *testing.B) {
 		b.Run(fmt.Sprintf("ResNet-18 width %v, %dx2 views", bc.width, bc.images), func(b *testing.B) {
 			c := model.Config{Depth: 18, Width: bc.width, Shortcut: "Torchvision", Initialization: "PyTorch", ImageSize: 32, Dimension: 128, OutputShift: true}
 			s := newStepper(b, newEngine(b), c, bc.images, optimizer.Config{Kind: "LARS", Momentum: 0.9, WeightDecay: 1e-4})
-			views := randomViews(bc.images, 32)
+			views := optest.Views(bc.images, 32)
 			s.step(views, 0.1)
 			for b.Loop() {
 				s.step(views, 0.1)

@@ -6,25 +6,25 @@ import (
 	"testing"
 
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
 	"github.com/simclr-operator/simclr-operator/trainer/op"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 )
 
-func streamCases() map[string]operatorCase {
-	cases := map[string]operatorCase{}
+func streamCases() map[string]optest.Case {
+	cases := map[string]optest.Case{}
 	for _, c := range []int{3, 8, 16, 20, 48} {
 		x, a, y := n(3, 2*c, 3, 4), n(3, 2*c), n(3, c, 3, 4)
-		for name, o := range map[string]operatorCase{
-			"sum of streams":  {op.SumStreams{}, []operand{a}},
-			"repeated":        {op.RepeatStreams{}, []operand{n(3, c)}},
-			"softmax over":    {op.StreamSoftmax{}, []operand{a}},
-			"softmax over dx": {op.StreamSoftmaxGrad{}, []operand{a, a}},
-			"mix":             {op.MixStreams{}, []operand{x, a}},
-			"mix dx":          {op.MixStreamsGradInput{}, []operand{a, y}},
-			"mix da":          {op.MixStreamsGradWeight{}, []operand{x, y}},
+		for name, o := range map[string]optest.Case{
+			"sum of streams":  of(op.SumStreams{}, a),
+			"repeated":        of(op.RepeatStreams{}, n(3, c)),
+			"softmax over":    of(op.StreamSoftmax{}, a),
+			"softmax over dx": of(op.StreamSoftmaxGrad{}, a, a),
+			"mix":             of(op.MixStreams{}, x, a),
+			"mix dx":          of(op.MixStreamsGradInput{}, a, y),
+			"mix da":          of(op.MixStreamsGradWeight{}, x, y),
 		} {
 			cases[fmt.Sprintf("%s streams of %d channels", name, c)] = o
 		}
@@ -41,8 +41,8 @@ func selective(t *testing.T, channels int) (engine.Program, []engine.Tensor) {
 	var in gorgonia.Nodes
 	var feeds []engine.Tensor
 	for _, shape := range [][]int{{3, 3, 7, 7}, {2 * channels, 3, 3, 3}, {3, channels, 7, 7}} {
-		in = append(in, gorgonia.NewTensor(g, tensor.Float32, 4, gorgonia.WithShape(shape...), gorgonia.WithName(fmt.Sprint("in", len(in)))))
-		feeds = append(feeds, n(shape...).draw(r))
+		in = append(in, vector(g, fmt.Sprint("in", len(in)), shape...))
+		feeds = append(feeds, drawn(n(shape...), r))
 	}
 	x := apply(t, op.Conv2D{Stride: 1, Pad: 1}, in[0], in[1])
 	s := apply(t, op.SumStreams{}, apply(t, op.GlobalAveragePool{}, x))

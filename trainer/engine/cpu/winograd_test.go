@@ -8,16 +8,17 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/op"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 )
 
 // wideCases have more tiles than are transformed at once, and a number that is no multiple of those multiplied at once.
-func wideCases() map[string]operatorCase {
+func wideCases() map[string]optest.Case {
 	const images, in, out, size = 3, 256, 288, 37 // 300 tiles
 	x, w, y := n(images, in, size, size), n(out, in, 3, 3), n(images, out, size, size)
-	return map[string]operatorCase{
-		"convolution":   {op.Conv2D{Stride: 1, Pad: 1}, []operand{x, w}},
-		"gradient by x": {op.Conv2DGradInput{Stride: 1, Pad: 1, N: images, C: in, H: size, W: size}, []operand{w, y}},
-		"gradient by w": {op.Conv2DGradWeight{Stride: 1, Pad: 1, O: out, C: in, K: 3}, []operand{x, y}},
+	return map[string]optest.Case{
+		"convolution":   of(op.Conv2D{Stride: 1, Pad: 1}, x, w),
+		"gradient by x": of(op.Conv2DGradInput{Stride: 1, Pad: 1, N: images, C: in, H: size, W: size}, w, y),
+		"gradient by w": of(op.Conv2DGradWeight{Stride: 1, Pad: 1, O: out, C: in, K: 3}, x, y),
 	}
 }
 
@@ -28,10 +29,10 @@ func TestWinogradOfManyChannels(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := rand.New(rand.NewPCG(5, 6))
 			var feeds []engine.Tensor
-			for _, o := range tc.in {
-				feeds = append(feeds, o.draw(r))
+			for _, o := range tc.In {
+				feeds = append(feeds, drawn(o, r))
 			}
-			p := alone(t, tc)
+			p := tc.Alone(t)
 			want := run(t, newEngine(t, Direct), p, feeds...)[0]
 			got := run(t, newEngine(t), p, feeds...)[0]
 			if d := difference(got, want); !(d < 2*roundingFP32) { // each has its own rounding

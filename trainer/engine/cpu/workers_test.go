@@ -17,6 +17,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
 	"github.com/simclr-operator/simclr-operator/trainer/op"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
 )
 
@@ -26,20 +27,20 @@ func within(t *testing.T, w collective.Collective) engine.Workers {
 }
 
 // together is what an operator gives each of several workers, whose operands differ.
-func together(t *testing.T, workers int, e engine.Engine, tc operatorCase, precision engine.Precision, shift float32) []engine.Tensor {
+func together(t *testing.T, workers int, e engine.Engine, tc optest.Case, precision engine.Precision, shift float32) []engine.Tensor {
 	t.Helper()
 	all := make([]engine.Tensor, workers)
 	collectivetest.Run(t, workers, func(w collective.Collective) error {
 		r := rand.New(rand.NewPCG(3, uint64(w.Rank())))
 		var feeds []engine.Tensor
-		for _, o := range tc.in {
-			f := o.draw(r)
+		for _, o := range tc.In {
+			f := drawn(o, r)
 			for i := range f.Data {
 				f.Data[i] += shift
 			}
 			feeds = append(feeds, f)
 		}
-		p := alone(t, tc)
+		p := tc.Alone(t)
 		p.Workers, p.Precision = within(t, w), precision
 		x, err := e.Compile(p)
 		if err != nil {
@@ -59,21 +60,21 @@ func together(t *testing.T, workers int, e engine.Engine, tc operatorCase, preci
 func TestOperatorsOverWorkersAgainstInterpreter(t *testing.T) {
 	const workers = 3
 	e := newEngine(t)
-	cases := map[string]operatorCase{
-		"sum":           {op.SumOverWorkers{Workers: workers}, []operand{n(2, 5)}},
-		"sum of images": {op.SumOverWorkers{Workers: workers}, []operand{n(2, 16, 3, 4)}},
-		"sum of one":    {op.SumOverWorkers{}, []operand{n(2, 5)}},
+	cases := map[string]optest.Case{
+		"sum":           of(op.SumOverWorkers{Workers: workers}, n(2, 5)),
+		"sum of images": of(op.SumOverWorkers{Workers: workers}, n(2, 16, 3, 4)),
+		"sum of one":    of(op.SumOverWorkers{}, n(2, 5)),
 	}
 	for _, c := range []int{3, 16, 20} {
-		for rank, x := range map[string]operand{"4": n(5, c, 3, 4), "2": n(7, c)} {
-			cases[fmt.Sprintf("statistics rank %s, %d channels", rank, c)] = operatorCase{op.BatchStatistics{Workers: workers}, []operand{x}}
-			cases[fmt.Sprintf("statistics dx rank %s, %d channels", rank, c)] = operatorCase{op.BatchStatisticsGrad{Workers: workers}, []operand{x, stats(c), n(2, c)}}
+		for rank, x := range map[string]optest.Operand{"4": n(5, c, 3, 4), "2": n(7, c)} {
+			cases[fmt.Sprintf("statistics rank %s, %d channels", rank, c)] = of(op.BatchStatistics{Workers: workers}, x)
+			cases[fmt.Sprintf("statistics dx rank %s, %d channels", rank, c)] = of(op.BatchStatisticsGrad{Workers: workers}, x, stats(c), n(2, c))
 		}
 	}
 	for name, tc := range cases {
 		for precision, within := range map[engine.Precision]float64{engine.FP32: roundingFP32, engine.BF16: roundingBF16} {
 			t.Run(fmt.Sprint(name, " ", precision), func(t *testing.T) {
-				if precision == engine.BF16 && refusesBF16(t, e, alone(t, operatorCase{op.ReLU{}, []operand{n(2, 2)}})) {
+				if precision == engine.BF16 && refusesBF16(t, e, of(op.ReLU{}, n(2, 2)).Alone(t)) {
 					return
 				}
 				want, got := together(t, workers, interp.Engine{}, tc, engine.FP32, 0), together(t, workers, e, tc, precision, 0)
@@ -81,7 +82,7 @@ func TestOperatorsOverWorkersAgainstInterpreter(t *testing.T) {
 					if d := difference(got[w], want[w]); !(d < within) {
 						t.Errorf("worker %d: differs from the interpreter by %.1e of the largest value", w, d)
 					}
-					if op.OverWorkers(tc.o) > 1 && !cmp.Equal(got[w], got[0]) {
+					if op.OverWorkers(tc.Op) > 1 && !cmp.Equal(got[w], got[0]) {
 						t.Errorf("worker %d has other bits than worker 0", w)
 					}
 				}
@@ -92,7 +93,7 @@ func TestOperatorsOverWorkersAgainstInterpreter(t *testing.T) {
 
 // The variance is right where the mean is 10,000 times the deviation: sums of squares would have none of its bits left.
 func TestVarianceOverWorkersBesideALargeMean(t *testing.T) {
-	tc := operatorCase{op.BatchStatistics{Workers: 2}, []operand{n(64, 8, 4, 4)}}
+	tc := of(op.BatchStatistics{Workers: 2}, n(64, 8, 4, 4))
 	const mean = 1e4
 	want, got := together(t, 2, interp.Engine{}, tc, engine.FP32, mean)[0], together(t, 2, newEngine(t), tc, engine.FP32, mean)[0]
 	for i, w := range want.Data {
@@ -180,7 +181,7 @@ func TestStepOverWorkersAgainstInterpreter(t *testing.T) {
 			for w := range workers {
 				for name, v := range want[w] {
 					gradient := strings.HasPrefix(name, "gradient")
-					if r := cosine(got[w][name], v); gradient && !(r >= 0.999) {
+					if r := optest.Cosine(got[w][name].Data, v.Data); gradient && !(r >= 0.999) {
 						t.Errorf("worker %d: %s has cosine %.5f", w, name, r)
 					}
 					if d := difference(got[w][name], v); !(d < bound) && (c.Smooth || !gradient) {
@@ -237,10 +238,10 @@ func TestBatchNormOverWorkersIsFused(t *testing.T) {
 
 // A worker that is lost ends the segment of the others, with the collective's own error.
 func TestALostWorkerEndsARun(t *testing.T) {
-	tc := operatorCase{op.BatchStatistics{Workers: 2}, []operand{n(4, 8, 2, 2)}}
+	tc := of(op.BatchStatistics{Workers: 2}, n(4, 8, 2, 2))
 	e := newEngine(t)
 	errs := collectivetest.Each(2, func(w collective.Collective) error {
-		p := alone(t, tc)
+		p := tc.Alone(t)
 		p.Workers = within(t, w)
 		x, err := e.Compile(p)
 		if err != nil {
@@ -256,7 +257,7 @@ func TestALostWorkerEndsARun(t *testing.T) {
 	if lost, ok := errors.AsType[*collectivetest.LostError](errs[0]); !ok || lost.Rank != 1 {
 		t.Errorf("error %v, want that worker 1 has left", errs[0])
 	}
-	if out := run(t, e, alone(t, operatorCase{op.ReLU{}, []operand{n(2)}}), engine.NewTensor(2)); len(out) != 1 {
+	if out := run(t, e, of(op.ReLU{}, n(2)).Alone(t), engine.NewTensor(2)); len(out) != 1 {
 		t.Error("the engine is of no use after it")
 	}
 }

@@ -10,24 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/op"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 )
 
-func input(g *gorgonia.ExprGraph, name string, shape ...int) *gorgonia.Node {
-	return gorgonia.NewTensor(g, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name))
-}
-
-func must(t *testing.T, o op.Operator, in ...*gorgonia.Node) *gorgonia.Node {
-	t.Helper()
-	y, err := op.Apply(o, in...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return y
-}
+var input, must = optest.Input, optest.Apply
 
 func array(shape []int, v ...float64) Array { return Array{shape, v} }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/emit"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
 	"github.com/simclr-operator/simclr-operator/trainer/op"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
 	"github.com/simclr-operator/simclr-operator/trainer/pretrain"
 )
@@ -26,11 +27,11 @@ func TestBF16(t *testing.T) {
 	want := inParts(t, interp.Engine{}, c, 8, lars)
 	c.Precision = engine.BF16
 	got := inParts(t, e, c, 8, lars)
-	if d := far(got["loss"], want["loss"]); !(d < 0.01) {
+	if d := optest.Far(got["loss"], want["loss"]); !(d < 0.01) {
 		t.Errorf("the loss differs by %.1e", d)
 	}
 	for name, g := range got {
-		if cos := cosine(g, want[name]); strings.HasPrefix(name, "gradient") && !(cos > 0.97) {
+		if cos := optest.Cosine(g, want[name]); strings.HasPrefix(name, "gradient") && !(cos > 0.97) {
 			t.Errorf("%s: cosine %.4f", name, cos)
 		}
 	}
@@ -40,20 +41,20 @@ func TestBF16(t *testing.T) {
 // square of their mean would be wrong by a twentieth.
 func TestStatisticsFarFromZero(t *testing.T) {
 	const mean = 1000
-	for name, x := range map[string]operand{"images": n(6, 3, 7, 5), "pixels": n(200, 3, 1, 1), "rows": n(200, 3)} {
+	for name, x := range map[string]optest.Operand{"images": n(6, 3, 7, 5), "pixels": n(200, 3, 1, 1), "rows": n(200, 3)} {
 		t.Run(name, func(t *testing.T) {
-			values := x.draw(rand.New(rand.NewPCG(5, 6)))
-			data := make([]float32, len(values.V))
-			for i, v := range values.V {
+			values := x.Draw(rand.New(rand.NewPCG(5, 6)))
+			data := make([]float32, len(values))
+			for i, v := range values {
 				data[i] = mean + float32(v)
-				values.V[i] = float64(data[i])
+				values[i] = float64(data[i])
 			}
-			p := alone(t, operatorCase{op.BatchStatistics{}, []operand{x}})
+			p := of(op.BatchStatistics{}, x).Alone(t)
 			reference, err := interp.New(p)
 			if err != nil {
 				t.Fatal(err)
 			}
-			want, err := reference.Run64(0, values)
+			want, err := reference.Run64(0, interp.Array{Shape: x.Shape, V: values})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -61,7 +62,7 @@ func TestStatisticsFarFromZero(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := compiled.Run(0, engine.Tensor{Shape: x.shape, Data: data})
+			got, err := compiled.Run(0, engine.Tensor{Shape: x.Shape, Data: data})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -108,7 +109,7 @@ func TestMicroBatches(t *testing.T) {
 	m := small()
 	m.Width, m.ImageSize = 0.05, 8
 	c := pretrain.Config{Model: m, Images: 8, MicroBatch: 4, Statistics: v1alpha1.BatchNormMicroBatch, Temperature: temperature, Optimizer: optimizer.Config{Kind: "Plain"}}
-	parts := [2]engine.Tensor{views(4, 8), views(4, 8)}
+	parts := [2]engine.Tensor{optest.Views(4, 8), optest.Views(4, 8)}
 	for i, v := range parts[1].Data {
 		parts[1].Data[i] = 1 - v*v
 	}

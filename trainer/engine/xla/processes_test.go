@@ -21,6 +21,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/emit"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/xlatest"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 	"github.com/simclr-operator/simclr-operator/trainer/pretrain"
 )
 
@@ -117,7 +118,7 @@ func TestTwoProcessesMakeTheStepOfOne(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		v := views(images, c.ImageSize)
+		v := optest.Views(images, c.ImageSize)
 		rows := len(v.Data) / of
 		v = engine.Tensor{Shape: append([]int{v.Shape[0] / of}, v.Shape[1:]...), Data: v.Data[rank*rows : (rank+1)*rows]}
 		for range steps {

@@ -7,13 +7,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/xlatest"
 	"github.com/simclr-operator/simclr-operator/trainer/op"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 )
 
 // graph of a test's own.
@@ -23,16 +23,12 @@ type graph struct {
 }
 
 func (g graph) input(name string, shape ...int) *gorgonia.Node {
-	return gorgonia.NewTensor(g.ExprGraph, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name))
+	return optest.Input(g.ExprGraph, name, shape...)
 }
 
 func (g graph) apply(o op.Operator, in ...*gorgonia.Node) *gorgonia.Node {
 	g.t.Helper()
-	y, err := op.Apply(o, in...)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	return y
+	return optest.Apply(g.t, o, in...)
 }
 
 // squares is a program in three segments: y = x·w, then w's gradient y·dy, which needs what the first left, then w's update.

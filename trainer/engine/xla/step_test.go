@@ -2,8 +2,6 @@ package xla
 
 import (
 	"fmt"
-	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -11,6 +9,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 	"github.com/simclr-operator/simclr-operator/trainer/optimizer"
 )
 
@@ -35,7 +34,7 @@ func inParts(t *testing.T, e engine.Engine, c model.Config, images int, o optimi
 	if err != nil {
 		t.Fatal(err)
 	}
-	z := run(t, net, model.Forward, views(images, c.ImageSize))[0]
+	z := run(t, net, model.Forward, optest.Views(images, c.ImageSize))[0]
 	l := run(t, loss, 0, z, engine.Scalar(1))
 	got := outcome{"loss": slices.Clone(l[0].Data), "accuracy": slices.Clone(l[1].Data), "z": slices.Clone(z.Data)} // the next run may overwrite them
 	grads := run(t, net, model.Backward, l[2])
@@ -56,7 +55,7 @@ func atOnce(t *testing.T, e engine.Engine, c model.Config, images int, o optimiz
 		t.Fatal(err)
 	}
 	x := compiled(t, e, p)
-	out := run(t, x, 0, views(images, c.ImageSize), engine.Scalar(1), engine.Scalar(0.1))
+	out := run(t, x, 0, optest.Views(images, c.ImageSize), engine.Scalar(1), engine.Scalar(0.1))
 	got := outcome{"loss": slices.Clone(out[0].Data), "accuracy": slices.Clone(out[1].Data), "z": slices.Clone(onHost(t, x, out[2]).Data)}
 	got.variables(t, p, x)
 	closed(t, x)
@@ -134,28 +133,10 @@ func (o outcome) differences(t *testing.T, want outcome, within float64) {
 			t.Errorf("%s is not wanted", name)
 			continue
 		}
-		if d := far(v, w); !(d < within) {
+		if d := optest.Far(v, w); !(d < within) {
 			t.Errorf("%s differs by %.1e of the largest value", name, d)
 		}
 	}
-}
-
-func views(images, size int) engine.Tensor {
-	v := engine.NewTensor(2*images, 3, size, size)
-	r := rand.New(rand.NewPCG(5, 6))
-	for i := range v.Data {
-		v.Data[i] = r.Float32()
-	}
-	return v
-}
-
-func cosine(a, b []float32) float64 {
-	ab, aa, bb := 0., 1e-60, 1e-60
-	for i := range a {
-		x, y := float64(a[i]), float64(b[i])
-		ab, aa, bb = ab+x*y, aa+x*x, bb+y*y
-	}
-	return ab / math.Sqrt(aa*bb)
 }
 
 func small() model.Config {
@@ -218,12 +199,12 @@ func TestStepWithReLUAgainstCPU(t *testing.T) {
 	defer other.Close()
 	want, got := inParts(t, other, c, 8, lars), inParts(t, newEngine(t, 1, false), c, 8, lars)
 	for _, name := range []string{"loss", "z"} {
-		if d := far(got[name], want[name]); !(d < 1e-4) {
+		if d := optest.Far(got[name], want[name]); !(d < 1e-4) {
 			t.Errorf("%s differs by %.1e of the largest value", name, d)
 		}
 	}
 	for name, g := range got {
-		if cos := cosine(g, want[name]); name[0] == 'g' && !(cos > 0.999) {
+		if cos := optest.Cosine(g, want[name]); name[0] == 'g' && !(cos > 0.999) {
 			t.Errorf("%s: cosine %.5f", name, cos)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/simclr-operator/simclr-operator/trainer/dataset"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
+	"github.com/simclr-operator/simclr-operator/trainer/op/optest"
 )
 
 // Views cross to the devices ahead of the step; in it only the loss's gradient, the learning rate, the loss and the accuracy
@@ -33,7 +34,7 @@ func TestWhatCrossesInAStep(t *testing.T) {
 				f()
 				return bytes{e.moved.in.Load() - in, e.moved.out.Load() - out}
 			}
-			v := views(images, c.ImageSize)
+			v := optest.Views(images, c.ImageSize)
 			for range rounds {
 				var placed engine.Tensor
 				var out []engine.Tensor
@@ -125,7 +126,7 @@ func TestPlacingWhileAStepRuns(t *testing.T) {
 		defer closed(t, x)
 		next := make(chan engine.Tensor, 1)
 		prepare := func(step int) {
-			v := views(images, c.ImageSize)
+			v := optest.Views(images, c.ImageSize)
 			v.Data[0] = float32(step)
 			if place {
 				var err error
