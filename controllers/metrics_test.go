@@ -2,7 +2,6 @@ package controllers
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -13,9 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	testingclock "k8s.io/utils/clock/testing"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
@@ -202,16 +199,7 @@ func TestMeasuresCountOnceWhatIsReconciledTwice(t *testing.T) {
 	old := measured
 	measured = newMeasures()
 	t.Cleanup(func() { measured = old })
-	conflicts := 2
-	r, _, request := newTestReconciler(t, interceptor.Funcs{
-		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
-			if conflicts > 0 {
-				conflicts--
-				return apierrors.NewConflict(schema.GroupResource{}, o.GetName(), errors.New("behind"))
-			}
-			return c.SubResource(sub).Update(ctx, o, opts...)
-		},
-	})
+	r, _, request := newTestReconciler(t, conflicting(2))
 	for range 5 {
 		if _, err := r.Reconcile(t.Context(), request); err != nil {
 			t.Fatal(err)

@@ -82,9 +82,9 @@ func TestACacheThatIsBehindMakesNoSecondJob(t *testing.T) {
 	}
 }
 
-func TestAStatusThatIsNotWrittenMakesNoSecondJob(t *testing.T) {
-	conflicts := 2
-	r, api, request := newTestReconciler(t, interceptor.Funcs{
+// conflicting refuses so many writes of a status.
+func conflicting(conflicts int) interceptor.Funcs {
+	return interceptor.Funcs{
 		SubResourceUpdate: func(ctx context.Context, c client.Client, sub string, o client.Object, opts ...client.SubResourceUpdateOption) error {
 			if conflicts > 0 {
 				conflicts--
@@ -92,7 +92,11 @@ func TestAStatusThatIsNotWrittenMakesNoSecondJob(t *testing.T) {
 			}
 			return c.SubResource(sub).Update(ctx, o, opts...)
 		},
-	})
+	}
+}
+
+func TestAStatusThatIsNotWrittenMakesNoSecondJob(t *testing.T) {
+	r, api, request := newTestReconciler(t, conflicting(2))
 	for i := range 3 {
 		result, err := r.Reconcile(t.Context(), request)
 		if err != nil {

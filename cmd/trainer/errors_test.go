@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/test/host"
 )
 
 func TestUserErrors(t *testing.T) {
@@ -156,31 +157,9 @@ func TestOneClassIsEnoughForPretraining(t *testing.T) {
 	trainer(t, "run", "-f", runFile(t, pretrainOnly), "--dataset", generated(t, 1, 16, 0), "-o", out).wants(t, contract.ExitDone, "pretraining loss")
 }
 
-// mount is a file system of its own of so many KiB.
-func mount(t *testing.T, kib int) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dk", kib)); err != nil {
-		t.Fatalf("this test mounts a tmpfs and must run as root with CAP_SYS_ADMIN: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
-
-func remount(t *testing.T, dir string, flags uintptr, options string) {
-	t.Helper()
-	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|flags, options); err != nil {
-		t.Fatalf("this test remounts a tmpfs and must run as root with CAP_SYS_ADMIN: %v", err)
-	}
-}
-
 func TestAReadOnlyDisk(t *testing.T) {
-	dir := mount(t, 64000)
-	remount(t, dir, syscall.MS_RDONLY, "")
+	dir := host.Disk(t, 64000)
+	host.Remount(t, dir, syscall.MS_RDONLY, "")
 	args := []string{"run", "-f", runFile(t, shortStages), "--dataset", generated(t, 2, 8, 4), "-o", filepath.Join(dir, "out")}
 	trainer(t, args...).wants(t, contract.ExitStorage, "read-only")
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/test/host"
 )
 
 // longStages take seconds, with blur, and save every second: what is stopped is stopped within an epoch.
@@ -56,13 +57,13 @@ func TestResumeIsBitIdentical(t *testing.T) {
 			return out
 		},
 		"out of disk space": func(t *testing.T) string {
-			dir := mount(t, 2500) // one checkpoint, not two
+			dir := host.Disk(t, 2500) // one checkpoint, not two
 			out := filepath.Join(dir, "out")
 			trainer(t, commandLine(out)...).wants(t, contract.ExitStorage, "saving the checkpoint of stage pretrain", "the output disk is full")
 			if step := latest(t, out, "pretrain"); step%longEpoch == 0 {
 				t.Fatalf("the last good checkpoint is of step %d: the test's run is too short", step)
 			}
-			remount(t, dir, 0, "size=64m")
+			host.Remount(t, dir, 0, "size=64m")
 			return out
 		},
 	} {

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/test/host"
 )
 
 // pod is the environment of a stage in a pod.
@@ -27,14 +27,9 @@ type pod struct {
 
 func newPod(t *testing.T, more string) *pod {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
 	text := strings.Replace(spec, "pvc://claim/", claim(t, generated(t, 2, 64, 4)), 1)
 	return &pod{
-		t: t, output: filepath.Join(t.TempDir(), "out"), messages: filepath.Join(t.TempDir(), "message"), address: l.Addr().String(),
+		t: t, output: filepath.Join(t.TempDir(), "out"), messages: filepath.Join(t.TempDir(), "message"), address: host.FreeAddress(t),
 		file: write(t, filepath.Join(t.TempDir(), "run.yaml"), text+more),
 	}
 }

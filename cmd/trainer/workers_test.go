@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/test/host"
 )
 
 // crew is several workers of a run, each as in a pod of its own: only worker 0 has the output.
@@ -46,7 +46,7 @@ type started struct {
 
 func (c *crew) start(stage, attempt string) []*started {
 	c.t.Helper()
-	coordinator := freeAddress(c.t)
+	coordinator := host.FreeAddress(c.t)
 	var all []*started
 	for rank := range c.size {
 		cmd, out, stderr := command("stage", "--run", c.file, "--stage", stage)
@@ -71,16 +71,6 @@ func (c *crew) start(stage, attempt string) []*started {
 		all = append(all, w)
 	}
 	return all
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (w *started) ended(t *testing.T, limit time.Duration) ended {
@@ -156,7 +146,7 @@ func TestWorkersThatAreDisturbed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := &crew{pod: undisturbed.pod, size: 2, key: undisturbed.key}
 			moved := *c.pod // the same run with an output of its own
-			moved.t, moved.output, moved.messages, moved.address = t, filepath.Join(t.TempDir(), "out"), filepath.Join(t.TempDir(), "message"), freeAddress(t)
+			moved.t, moved.output, moved.messages, moved.address = t, filepath.Join(t.TempDir(), "out"), filepath.Join(t.TempDir(), "message"), host.FreeAddress(t)
 			c.pod = &moved
 			workers := c.start("pretrain", "1")
 			c.untilSaved(workers)

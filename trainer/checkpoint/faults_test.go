@@ -12,23 +12,9 @@ import (
 	"time"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/test/host"
 	"github.com/simclr-operator/simclr-operator/trainer/safetensors"
 )
-
-// mount is a file system of its own of so many KiB.
-func mount(t *testing.T, kib int) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%dk", kib)); err != nil {
-		t.Fatalf("this test mounts a tmpfs and must run as root with CAP_SYS_ADMIN: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
-}
 
 func wantStorage(t *testing.T, err error, reason string) {
 	t.Helper()
@@ -39,7 +25,7 @@ func wantStorage(t *testing.T, err error, reason string) {
 }
 
 func TestAFullDiskKeepsTheLastGoodOne(t *testing.T) {
-	dir := mount(t, 512)
+	dir := host.Disk(t, 512)
 	s := open(t, dir, options(1))
 	save(t, s, 10)
 	large := state(20)
@@ -56,12 +42,10 @@ func TestAFullDiskKeepsTheLastGoodOne(t *testing.T) {
 }
 
 func TestAReadOnlyDisk(t *testing.T) {
-	dir := mount(t, 512)
+	dir := host.Disk(t, 512)
 	s := open(t, dir, options(1))
 	save(t, s, 10)
-	if err := syscall.Mount("", dir, "", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""); err != nil {
-		t.Fatalf("this test remounts a tmpfs and must run as root with CAP_SYS_ADMIN: %v", err)
-	}
+	host.Remount(t, dir, syscall.MS_RDONLY, "")
 	wantStorage(t, s.Save(state(20)), "ReadOnlyOutput")
 	_, err := Open(dir, "pretrain", options(2))
 	wantStorage(t, err, "ReadOnlyOutput")

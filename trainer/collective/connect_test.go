@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/simclr-operator/simclr-operator/test/host"
 )
 
 // connected workers of one group, each of which starts as start says, while meanwhile goes on.
@@ -44,7 +46,7 @@ func TestLateStarters(t *testing.T) {
 	nothingLeft(t)
 	for name, order := range map[string][]int{"rank 0 last": {2, 1, 0}, "rank 0 first": {0, 2, 1}} {
 		t.Run(name, func(t *testing.T) {
-			connected(t, address(t), 3, func(rank int) { time.Sleep(time.Duration(order[rank]) * 700 * time.Millisecond) }, nil)
+			connected(t, host.FreeAddress(t), 3, func(rank int) { time.Sleep(time.Duration(order[rank]) * 700 * time.Millisecond) }, nil)
 		})
 	}
 }
@@ -74,7 +76,7 @@ func strangers(stop context.Context, t *testing.T, at string) {
 // Strangers neither join nor crash a group, nor keep it from coming together.
 func TestStrangers(t *testing.T) {
 	nothingLeft(t)
-	at := address(t)
+	at := host.FreeAddress(t)
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for range 4 {
@@ -115,7 +117,7 @@ func TestOthersNeverJoin(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			at := address(t)
+			at := host.FreeAddress(t)
 			ctx, stop := context.WithCancelCause(t.Context())
 			gone := errors.New("the pod is gone")
 			var wg sync.WaitGroup
@@ -148,7 +150,7 @@ func TestOthersNeverJoin(t *testing.T) {
 // Who does not come is named, on all workers that did.
 func TestWhoDoesNotCome(t *testing.T) {
 	nothingLeft(t)
-	at := address(t)
+	at := host.FreeAddress(t)
 	var wg sync.WaitGroup
 	for _, rank := range []int{0, 1} {
 		wg.Go(func() {
@@ -166,7 +168,7 @@ func TestWhoDoesNotCome(t *testing.T) {
 // A worker that is replaced while the others wait is not missed.
 func TestAReplacementJoins(t *testing.T) {
 	nothingLeft(t)
-	at := address(t)
+	at := host.FreeAddress(t)
 	ctx, stop := context.WithCancelCause(t.Context())
 	time.AfterFunc(500*time.Millisecond, func() { stop(errors.New("evicted")) })
 	var wg sync.WaitGroup

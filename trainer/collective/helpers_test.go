@@ -3,27 +3,17 @@ package collective
 import (
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/simclr-operator/simclr-operator/test/host"
 )
 
 var testKey = []byte("0123456789abcdef0123456789abcdef")
-
-// address that nobody listens on.
-func address(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // config of a worker of a group in this process.
 func config(coordinator string, rank, size int) Config {
@@ -40,7 +30,7 @@ func config(coordinator string, rank, size int) Config {
 // together connects a group, runs f on each worker and closes it. It gives their errors.
 func together(t *testing.T, size int, change func(*Config), f func(g *Group) error) []error {
 	t.Helper()
-	at, errs := address(t), make([]error, size)
+	at, errs := host.FreeAddress(t), make([]error, size)
 	var wg sync.WaitGroup
 	for rank := range size {
 		wg.Go(func() {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
+	"github.com/simclr-operator/simclr-operator/test/host"
 )
 
 const workerEnv = "COLLECTIVE_TEST_WORKER"
@@ -92,7 +93,7 @@ func (p *process) line(t *testing.T) string {
 // three processes that do what says.
 func three(t *testing.T, what string) []*process {
 	t.Helper()
-	at := address(t)
+	at := host.FreeAddress(t)
 	var all []*process
 	for rank := range 3 {
 		all = append(all, launch(t, at, rank, 3, what))

@@ -3,7 +3,6 @@ package evaluate
 import (
 	"testing"
 
-	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
 	"github.com/simclr-operator/simclr-operator/trainer/model"
 )
@@ -25,15 +24,7 @@ func TestCheckFrozenOnCPU(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	images, labels := engine.NewTensor(4, 3, 8, 8), engine.Tensor{Shape: []int{4}, Data: []float32{0, 1, 0, 1}}
-	for i := range images.Data {
-		images.Data[i] = float32(i%7) / 7
-	}
-	for range 3 {
-		if _, err := c.Step(images, labels, 0.1); err != nil {
-			t.Fatal(err)
-		}
-	}
+	steps(t, c, 3)
 	if err := c.CheckFrozen(before); err != nil {
 		t.Error(err)
 	}

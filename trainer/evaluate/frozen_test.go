@@ -34,18 +34,25 @@ func TestCheckFrozen(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			images, labels := engine.NewTensor(4, 3, 8, 8), engine.NewTensor(4)
-			for i := range images.Data {
-				images.Data[i] = float32(i%7) / 7
-			}
-			copy(labels.Data, []float32{0, 1, 0, 1})
-			if _, err := c.Step(images, labels, 0.1); err != nil {
-				t.Fatal(err)
-			}
+			steps(t, c, 1)
 			if err := c.CheckFrozen(before); (err == nil) != tc.frozen {
 				t.Errorf("CheckFrozen: %v", err)
 			}
 		})
+	}
+}
+
+// steps of four images of two classes.
+func steps(t *testing.T, c *Classifier, n int) {
+	t.Helper()
+	images, labels := engine.NewTensor(4, 3, 8, 8), engine.Tensor{Shape: []int{4}, Data: []float32{0, 1, 0, 1}}
+	for i := range images.Data {
+		images.Data[i] = float32(i%7) / 7
+	}
+	for range n {
+		if _, err := c.Step(images, labels, 0.1); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

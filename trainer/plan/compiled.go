@@ -202,19 +202,25 @@ func alike(rows []compiled, family, precision string, s stepOf) (same, like []co
 		}
 		return d
 	}
+	same, like = nearest(rows, distance, func(r compiled) bool { return r.step.depth == s.depth && r.step.size == s.size })
+	byImages := func(a, b compiled) int { return a.step.images - b.step.images }
+	slices.SortStableFunc(same, byImages)
+	slices.SortStableFunc(like, byImages)
+	return same, like
+}
+
+// nearest are the rows at no distance that are the same, and of the others those at the least.
+func nearest[R any](rows []R, distance func(R) float64, is func(R) bool) (same, like []R) {
 	least := math.Inf(1)
 	for _, r := range rows {
 		switch d := distance(r); {
-		case d == 0 && r.step.depth == s.depth && r.step.size == s.size:
+		case d == 0 && is(r):
 			same = append(same, r)
 		case d < least:
-			least, like = d, []compiled{r}
+			least, like = d, []R{r}
 		case d == least:
 			like = append(like, r)
 		}
 	}
-	byImages := func(a, b compiled) int { return a.step.images - b.step.images }
-	slices.SortStableFunc(same, byImages)
-	slices.SortStableFunc(like, byImages)
 	return same, like
 }

@@ -125,16 +125,5 @@ func alikeViews(rows []compiledViews, family string, v viewsOf) (same, like []co
 		}
 		return d
 	}
-	least := math.Inf(1)
-	for _, r := range rows {
-		switch d := distance(r); {
-		case d == 0:
-			same = append(same, r)
-		case d < least:
-			least, like = d, []compiledViews{r}
-		case d == least:
-			like = append(like, r)
-		}
-	}
-	return same, like
+	return nearest(rows, distance, func(compiledViews) bool { return true })
 }

@@ -3,7 +3,6 @@ package pretrain
 import (
 	"context"
 	"math"
-	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/test/host"
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/interp"
 )
@@ -24,14 +24,7 @@ func overTCP(t *testing.T, size int, f func(w collective.Collective) error) {
 		}
 		return
 	}
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at, errs := l.Addr().String(), make([]error, size)
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	at, errs := host.FreeAddress(t), make([]error, size)
 	var wg sync.WaitGroup
 	for rank := range size {
 		c := collective.Config{Rank: rank, Size: size, Coordinator: at, Listen: "127.0.0.1:0", Key: make([]byte, 32), Run: "r", Stage: "pretrain", Attempt: 1}

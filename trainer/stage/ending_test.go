@@ -21,6 +21,7 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/test/host"
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/xlatest"
@@ -37,7 +38,7 @@ func TestWorkersOfOneProgramEndTogether(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	o.Log = slog.New(after{slog.DiscardHandler, "epoch", func(slog.Record) { cancel(contract.Errorf(contract.ExitTerminate, "Terminated", "stopped")) }})
-	for rank, err := range bothRun(ctx, o, so, unused(t), nil) {
+	for rank, err := range bothRun(ctx, o, so, host.FreeAddress(t), nil) {
 		if contract.ExitCode(err) != contract.ExitTerminate {
 			t.Fatalf("worker %d is stopped with %v", rank, err)
 		}
@@ -57,7 +58,7 @@ func TestWorkersOfOneProgramEndTogether(t *testing.T) {
 		t.Errorf("when they are stopped %v close: %v", got, stopped)
 	}
 	o.Log, o.Attempt = slog.New(slog.DiscardHandler), 2
-	for rank, err := range bothRun(t.Context(), o, so, unused(t), nil) {
+	for rank, err := range bothRun(t.Context(), o, so, host.FreeAddress(t), nil) {
 		if err != nil {
 			t.Fatalf("worker %d: %v", rank, err)
 		}
@@ -118,7 +119,7 @@ func TestWhoClosesDevices(t *testing.T) {
 // Devices that do not close keep no worker for long, and the other worker's process does not end before that.
 func TestDevicesThatDoNotClose(t *testing.T) {
 	t.Parallel()
-	coordinator, begun := unused(t), time.Now()
+	coordinator, begun := host.FreeAddress(t), time.Now()
 	base, _ := optionsOf(t, onGPUs(t, 2, 2, v1alpha1.AugmentationsHost), v1alpha1.StagePretrain)
 	var workers sync.WaitGroup
 	for rank := range 2 {
@@ -167,7 +168,7 @@ func TestWaitingForWorker0(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			coordinator, seconds := unused(t), 60
+			coordinator, seconds := host.FreeAddress(t), 60
 			if tc.signal == 0 {
 				seconds = 3
 			}

@@ -34,10 +34,10 @@ func epochs(t *testing.T, n, micro, every int32) *v1alpha1.SimCLRRun {
 }
 
 // opened is a run's pretrain stage.
-func opened(t *testing.T, run *v1alpha1.SimCLRRun, images string) *runner {
+func opened(t *testing.T, run *v1alpha1.SimCLRRun, images, engine string) *runner {
 	t.Helper()
 	o, hash := optionsOf(t, run, v1alpha1.StagePretrain)
-	o.Data.Directory, o.Engine = images, "cpu"
+	o.Data.Directory, o.Engine = images, engine
 	r, err := open(t.Context(), o, hash, collective.Single{})
 	if err != nil {
 		t.Fatal(err)
@@ -59,9 +59,9 @@ func pretrained(t *testing.T, r *runner) string {
 func TestEvaluationsChangeNothing(t *testing.T) {
 	images := folder(t)
 	for name, micro := range map[string]int32{"at once": 0, "micro-batches": 2} {
-		without := opened(t, epochs(t, 4, micro, 0), images)
+		without := opened(t, epochs(t, 4, micro, 0), images, "cpu")
 		var log bytes.Buffer
-		with := opened(t, epochs(t, 4, micro, 1), images)
+		with := opened(t, epochs(t, 4, micro, 1), images, "cpu")
 		with.Log = slog.New(slog.NewJSONHandler(&log, nil))
 		if a, b := pretrained(t, without), pretrained(t, with); a != b {
 			t.Errorf("%s: the encoder is %s with evaluations and %s without", name, b, a)
@@ -102,7 +102,7 @@ func TestACollapseIsInTheMessage(t *testing.T) {
 // Views that are made twice are those that are kept.
 func TestViewsMadeTwiceAreTheSame(t *testing.T) {
 	images := folder(t)
-	kept, twice := opened(t, epochs(t, 2, 2, 0), images), opened(t, epochs(t, 2, 2, 0), images)
+	kept, twice := opened(t, epochs(t, 2, 2, 0), images, "cpu"), opened(t, epochs(t, 2, 2, 0), images, "cpu")
 	twice.stage.ViewsTwice = true
 	if a, b := pretrained(t, kept), pretrained(t, twice); a != b {
 		t.Errorf("the encoder is %s with views kept and %s with views made twice", a, b)
@@ -113,9 +113,9 @@ func TestViewsMadeTwiceAreTheSame(t *testing.T) {
 func TestMicroBatchesResume(t *testing.T) {
 	images := folder(t)
 	run := epochs(t, 3, 2, 2)
-	want := pretrained(t, opened(t, run, images))
+	want := pretrained(t, opened(t, run, images, "cpu"))
 	for _, twice := range []bool{false, true} {
-		r := opened(t, run, images)
+		r := opened(t, run, images, "cpu")
 		r.stage.ViewsTwice = twice
 		ctx, cancel := context.WithCancelCause(t.Context())
 		cause := contract.Errorf(contract.ExitTerminate, "Terminated", "stopped")
@@ -153,7 +153,7 @@ func (s stopAt) Handle(_ context.Context, r slog.Record) error {
 // Evaluations before the end use a part of the images, of every class.
 func TestOnlineImages(t *testing.T) {
 	run := epochs(t, 2, 0, 1)
-	r := opened(t, run, folder(t))
+	r := opened(t, run, folder(t), "cpu")
 	for most, want := range map[int32][2]int{1: {2, 2}, 4: {4, 4}, 5: {6, 4}, 8: {8, 4}, 100: {8, 4}} {
 		train, test := r.data.few(r.data.evalTrain, most), r.data.few(r.data.evalTest, most)
 		if d := cmp.Diff(want, [2]int{train.Data.Len(), test.Data.Len()}); d != "" {
@@ -173,7 +173,7 @@ func TestOnlineImages(t *testing.T) {
 
 // The loader and the step must be at one: a gradient of other images than the loss would not be seen.
 func TestPartsOutOfOrderAreAnError(t *testing.T) {
-	r := opened(t, epochs(t, 1, 2, 0), folder(t))
+	r := opened(t, epochs(t, 1, 2, 0), folder(t), "cpu")
 	v, err := r.data.views(r.stage, 0, func() {})
 	if err != nil {
 		t.Fatal(err)

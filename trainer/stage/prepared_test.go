@@ -7,7 +7,6 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
-	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/xlatest"
 )
 
@@ -23,13 +22,7 @@ func TestPretrainingOnTheAcceleratorsViews(t *testing.T) {
 				if run.Spec.Pretraining.MicroBatchSize = microBatch; microBatch != nil {
 					run.Spec.Pretraining.BatchNormStatistics = v1alpha1.BatchNormMicroBatch
 				}
-				o, hash := optionsOf(t, run, v1alpha1.StagePretrain)
-				o.Data.Directory = folder(t)
-				r, err := open(t.Context(), o, hash, collective.Single{})
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer r.close()
+				r := opened(t, run, folder(t), "interp")
 				results, err := r.dispatch(t.Context())
 				if err != nil {
 					t.Fatal(err)
@@ -51,15 +44,9 @@ func TestPretrainingOnTheAcceleratorsViews(t *testing.T) {
 // An engine that makes no views is told, and none is asked that need not.
 func TestViewsNeedAnEngineThatMakesThem(t *testing.T) {
 	run := tiny(t)
-	o, hash := optionsOf(t, run, v1alpha1.StagePretrain)
-	o.Data.Directory = folder(t)
-	r, err := open(t.Context(), o, hash, collective.Single{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.close()
+	r := opened(t, run, folder(t), "interp")
 	run.Spec.Accelerator.Augmentations = v1alpha1.AugmentationsAccelerator
-	if _, err = r.dispatch(t.Context()); contract.ExitCode(err) != contract.ExitUserError {
+	if _, err := r.dispatch(t.Context()); contract.ExitCode(err) != contract.ExitUserError {
 		t.Errorf("got %v", err)
 	}
 }

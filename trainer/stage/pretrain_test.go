@@ -13,7 +13,6 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
-	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/cpu"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla"
@@ -108,15 +107,9 @@ func TestOutOfMemoryNamesTheMicroBatchThatFits(t *testing.T) {
 		"the accelerator's": {&xla.OutOfMemoryError{Err: errors.New("RESOURCE_EXHAUSTED")}, []string{"does not fit the accelerator's memory: set pretraining.microBatchSize to 2,", "(RESOURCE_EXHAUSTED)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			o, hash := optionsOf(t, tiny(t), v1alpha1.StagePretrain)
-			o.Data.Directory = folder(t)
-			r, err := open(t.Context(), o, hash, collective.Single{})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer r.close()
+			r := opened(t, tiny(t), folder(t), "interp")
 			r.engine = starved{r.engine, tc.err}
-			_, err = r.dispatch(t.Context())
+			_, err := r.dispatch(t.Context())
 			var e *contract.Error
 			if !errors.As(err, &e) || e.Code != contract.ExitUserError || e.Reason != "OutOfMemory" {
 				t.Errorf("got %v", err)
@@ -132,13 +125,7 @@ func TestOutOfMemoryNamesTheMicroBatchThatFits(t *testing.T) {
 
 // The training step's memory is free before kNN compiles its own: network and NT-Xent are the most there is.
 func TestPretrainingFreesItsMemoryBeforeKNN(t *testing.T) {
-	o, hash := optionsOf(t, tiny(t), v1alpha1.StagePretrain)
-	o.Data.Directory = folder(t)
-	r, err := open(t.Context(), o, hash, collective.Single{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.close()
+	r := opened(t, tiny(t), folder(t), "interp")
 	c := &counted{Engine: r.engine}
 	r.engine = c
 	results, err := r.dispatch(t.Context())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/test/host"
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla"
@@ -97,7 +98,7 @@ func TestTwoWorkersAreOneProgram(t *testing.T) {
 			ctx, cancel := context.WithCancelCause(t.Context())
 			defer cancel(nil)
 			two.Log = slog.New(after{slog.DiscardHandler, "epoch", func(slog.Record) { cancel(cause) }})
-			for rank, err := range bothRun(ctx, two, so, unused(t), nil) {
+			for rank, err := range bothRun(ctx, two, so, host.FreeAddress(t), nil) {
 				if contract.ExitCode(err) != contract.ExitTerminate {
 					t.Fatalf("worker %d is stopped with %v", rank, err)
 				}
@@ -106,7 +107,7 @@ func TestTwoWorkersAreOneProgram(t *testing.T) {
 			rank := <-ranks // after the second epoch
 			two.Log, two.Attempt = rankLog(ranks), 2
 			var got contract.TerminationMessage
-			for rank, err := range bothRun(t.Context(), two, so, unused(t), &got) {
+			for rank, err := range bothRun(t.Context(), two, so, host.FreeAddress(t), &got) {
 				if err != nil {
 					t.Fatalf("worker %d: %v", rank, err)
 				}
@@ -165,7 +166,7 @@ func TestABlockedProgramEndsWithItsProcess(t *testing.T) {
 
 // blocked is a process that is both workers: worker 0 begins a step, worker 1 is lost instead.
 func blocked(t *testing.T) {
-	so, coordinator := xlatest.Twins(t), unused(t)
+	so, coordinator := xlatest.Twins(t), host.FreeAddress(t)
 	o, _ := optionsOf(t, onGPUs(t, 2, 2, v1alpha1.AugmentationsHost), v1alpha1.StagePretrain)
 	t.Setenv(contract.EnvPlugin, so[0])
 	o.Abandon = func(err error) { os.Exit(contract.ExitCode(err)) } //nolint:revive // as cmd/trainer does
@@ -217,7 +218,7 @@ func TestALostWorkersProgramBlamesNoDevice(t *testing.T) {
 			run := onGPUs(t, 2, 2, v1alpha1.AugmentationsHost)
 			run.Spec.Pretraining.BatchNormStatistics = tc.statistics
 			o, _ := optionsOf(t, run, v1alpha1.StagePretrain)
-			coordinator := unused(t)
+			coordinator := host.FreeAddress(t)
 			both := make(chan struct{})
 			var wg sync.WaitGroup
 			wg.Go(func() {

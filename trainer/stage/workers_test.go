@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +11,7 @@ import (
 
 	"github.com/simclr-operator/simclr-operator/api/contract"
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/test/host"
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/report"
 )
@@ -25,7 +25,7 @@ func TestALongStepIsAbandoned(t *testing.T) {
 	}{"a step that goes on": {false}, "a step that ends": {true}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			run, coordinator := resolved(t, func(*v1alpha1.SimCLRRunSpec) {}), unused(t)
+			run, coordinator := resolved(t, func(*v1alpha1.SimCLRRunSpec) {}), host.FreeAddress(t)
 			options := func(rank int) Options {
 				c := collective.Config{Rank: rank, Size: 2, Coordinator: coordinator, Listen: "127.0.0.1:0", Key: make([]byte, 32)}
 				if rank == 0 {
@@ -80,15 +80,4 @@ func TestALongStepIsAbandoned(t *testing.T) {
 			}
 		})
 	}
-}
-
-// unused address of this machine.
-func unused(t *testing.T) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net"
 	"os"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/simclr-operator/simclr-operator/api/v1alpha1"
+	"github.com/simclr-operator/simclr-operator/test/host"
 	"github.com/simclr-operator/simclr-operator/trainer/collective"
 	"github.com/simclr-operator/simclr-operator/trainer/engine"
 	"github.com/simclr-operator/simclr-operator/trainer/engine/xla/emit"
@@ -28,12 +28,7 @@ import (
 // connected gives each of two workers, connected over TCP, its part of one program.
 func connected(t *testing.T, f func(w collective.Collective, p *Processes)) {
 	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	at := l.Addr().String()
-	_ = l.Close()
+	at := host.FreeAddress(t)
 	var wg sync.WaitGroup
 	for rank := range 2 {
 		wg.Go(func() {
