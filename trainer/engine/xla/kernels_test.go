@@ -56,3 +56,21 @@ func TestNothingIsTurnedInAStep(t *testing.T) {
 		}
 	}
 }
+
+// The backward pass for TPUs begins when the loss is known to be finite, so that what waits for the guard need not wait for its end.
+func TestBackwardPassKnowsTheLoss(t *testing.T) {
+	p, err := model.Whole(small(), 8, temperature, lars)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, platform := range []string{"cuda", "tpu"} {
+		step := text(t, p.Program, platform)
+		known, backward := strings.Index(step, "stablehlo.is_finite"), strings.Index(step, "stablehlo.reverse")
+		if known < 0 || backward < 0 {
+			t.Fatalf("%s: neither is a loss known nor a convolution turned", platform)
+		}
+		if (known < backward) != (platform == "tpu") {
+			t.Errorf("%s: the loss is known at %d of the text, the first convolution's gradient at %d", platform, known, backward)
+		}
+	}
+}

@@ -166,9 +166,13 @@ func (s *similarity) best(b one, own value) value {
 	return to(where(beaten, types.CompareEQ, e.full(0, beaten), types.CompareFloat), e.exact)
 }
 
+// mean loss of all anchors, (1).
+func (s *similarity) mean() value {
+	return reshape(s.e.scale(s.e.sum(s.loss, 0), 1/float64(s.rows)), 1)
+}
+
 func ntxent(e *emission, o op.NTXent, in []value, _ []int) value {
-	s := e.similarities(in[0], o.Temperature)
-	return reshape(e.scale(e.sum(s.loss, 0), 1/float64(s.rows)), 1)
+	return e.similarities(in[0], o.Temperature).mean()
 }
 
 func contrastiveAccuracy(e *emission, _ op.ContrastiveAccuracy, in []value, _ []int) value {
@@ -203,7 +207,7 @@ func ntxentGrad(e *emission, o op.NTXentGrad, in []value, _ []int) value {
 		return []value{s.put(made[0], product(weight, 1, s.u, 0), i)}
 	}, []int{s.block, s.blocks, s.width})
 	du := s.byRow(made[0])
-	du = mul(e.scale(du, 1/(o.Temperature*float64(s.rows))), each(e.wide(in[1]), dims(du)))
+	du = mul(e.scale(du, 1/(o.Temperature*float64(s.rows))), each(e.known(s.mean, e.wide(in[1])), dims(du)))
 	straight := spread(e.sum(mul(du, s.u), 1), dims(du), 0) // through u = z/‖z‖
 	return div(sub(du, mul(s.u, straight)), spread(s.norm, dims(du), 0))
 }

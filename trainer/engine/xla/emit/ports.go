@@ -96,6 +96,16 @@ func (e *emission) guarded(s engine.Segment, v engine.Variable) value {
 	return choose(spread(finite, dims(next)), next, e.values[v.Node])
 }
 
+// known is the gradient of a loss (1) where that is finite, else 0: variables stay as they are then. So on TPUs all that is done behind
+// the loss waits for it. Else their compiler sums it over the devices with what the end of the backward pass sums, and whatever waits
+// for the guard is held until then: statistics of each layer, a few KiB that lie between activations and split what these leave.
+func (e *emission) known(loss func() value, gradient value) value {
+	if e.options.Platform != tpu || e.p.Segments[e.segment].Guard == nil {
+		return gradient
+	}
+	return choose(must(stablehlo.IsFinite(loss())), gradient, e.full(0, gradient))
+}
+
 // node writes one node of the graph.
 func (e *emission) node(n *gorgonia.Node) error {
 	operands := engine.Operands(e.p.Graph, n)
