@@ -1,16 +1,11 @@
 // A PJRT plugin that stands in for one of two processes. Two copies of it share one real client of four devices, of which each has
 // two to address; a program of all four runs when both have called for it. They find each other by the store, as XLA's client for GPUs does.
-#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include "pjrt_c_api.h"
+#include "standin.h"
 
 enum { each = 2, all = 4 };
 
-static const PJRT_Api *real;
-static PJRT_Api mine;
 static int rank; // of this copy
 
 // shared by both copies; rank 0 makes it, and the other gets its address from the store.
@@ -24,38 +19,8 @@ static struct shared {
 	PJRT_Error *error;
 } *both;
 
-// Errors of this plugin, beside the real one's.
-static struct own { PJRT_Error_Code code; size_t size; char text[512]; } errors[64];
-static int made;
-
-static PJRT_Error *make(PJRT_Error_Code code, const char *text, size_t size) {
-	struct own *e = &errors[made++ % 64];
-	e->code = code;
-	e->size = size < sizeof e->text ? size : sizeof e->text;
-	memcpy(e->text, text, e->size);
-	return (PJRT_Error *)e;
-}
 static PJRT_CallbackError make_error = make;
 #define FAIL(text) return make(PJRT_Error_Code_INTERNAL, text, strlen(text))
-
-static struct own *own(const PJRT_Error *e) {
-	return (char *)e >= (char *)errors && (char *)e < (char *)(errors + 64) ? (struct own *)e : NULL;
-}
-static void error_message(PJRT_Error_Message_Args *a) {
-	struct own *e = own(a->error);
-	if (!e) { real->PJRT_Error_Message(a); return; }
-	a->message = e->text;
-	a->message_size = e->size;
-}
-static PJRT_Error *error_code(PJRT_Error_GetCode_Args *a) {
-	struct own *e = own(a->error);
-	if (!e) return real->PJRT_Error_GetCode(a);
-	a->code = e->code;
-	return NULL;
-}
-static void error_destroy(PJRT_Error_Destroy_Args *a) {
-	if (!own(a->error)) real->PJRT_Error_Destroy(a);
-}
 
 static PJRT_Error *store_put(PJRT_Client_Create_Args *c, const char *key, const void *value, size_t size) {
 	PJRT_KeyValuePutCallback_Args a = {.struct_size = PJRT_KeyValuePutCallback_Args_STRUCT_SIZE, .key = key, .key_size = strlen(key),
@@ -191,14 +156,7 @@ static PJRT_Error *execute(PJRT_LoadedExecutable_Execute_Args *a) {
 }
 
 const PJRT_Api *GetPjrtApi(void) {
-	void *handle = dlopen(getenv("TWIN_OF"), RTLD_NOW | RTLD_LOCAL);
-	if (!handle) return NULL;
-	const PJRT_Api *(*get)(void) = dlsym(handle, "GetPjrtApi");
-	real = get();
-	memcpy(&mine, real, real->struct_size < sizeof mine ? real->struct_size : sizeof mine);
-	mine.PJRT_Error_Message = error_message;
-	mine.PJRT_Error_GetCode = error_code;
-	mine.PJRT_Error_Destroy = error_destroy;
+	if (!stand_in()) return NULL;
 	mine.PJRT_Client_Create = create;
 	mine.PJRT_Client_Destroy = client_destroy;
 	mine.PJRT_Client_AddressableDevices = addressable;

@@ -23,20 +23,19 @@ func Plugin(t testing.TB) string {
 // Twins are two plugins that stand in for those of two processes, of two devices each: ../testdata/twin.c over QuickPlugin.
 func Twins(t testing.TB) [2]string {
 	t.Helper()
-	t.Setenv("TWIN_OF", QuickPlugin(t))
 	return [2]string{compiled(t, "twin.c"), compiled(t, "twin.c")} // each has variables of its own
 }
 
 // Limited is a plugin that stands in for one whose devices say what memory they have: ../testdata/limited.c over QuickPlugin.
 func Limited(t testing.TB) string {
 	t.Helper()
-	t.Setenv("LIMITED_OF", QuickPlugin(t))
 	return compiled(t, "limited.c")
 }
 
-// compiled is a plugin of that file of ../testdata.
+// compiled is a plugin of that file of ../testdata, which stands in for QuickPlugin.
 func compiled(t testing.TB, source string) string {
 	t.Helper()
+	t.Setenv("STANDIN_OF", QuickPlugin(t))
 	_, file, _, _ := runtime.Caller(0)
 	xla, so := filepath.Join(filepath.Dir(file), ".."), filepath.Join(t.TempDir(), "plugin.so")
 	if out, err := exec.CommandContext(t.Context(), "gcc", "-shared", "-fPIC", "-I", xla, "-o", so,
