@@ -44,13 +44,10 @@ type Needs struct {
 // compilations are the table.
 var compilations = sync.OnceValue(func() []compiled { return parseCompiled(compiledCSV) })
 
-// parseCompiled reads the table's rows of our program. A compiler that failed has left no figures.
+// parseCompiled reads the table, and sorts it by images.
 func parseCompiled(text string) []compiled {
 	var all []compiled
 	for _, r := range readTable(text) {
-		if r.of("program") != "ours" || r.number("temporaryBytes") == 0 {
-			continue
-		}
 		depth, size, batch := int32(r.number("depth")), int(r.number("size")), int(r.number("batch"))
 		precision := r.of("precision")
 		s := stepOf{depth: depth, width: r.number("width"), size: size, images: batch / int(r.number("devices")), rows: 2 * batch, valueSize: valueSize(precision)}
@@ -59,6 +56,7 @@ func parseCompiled(text string) []compiled {
 		s.network.HeadParameters = s.network.hiddenLayer() + int64(s.network.Features+1)*128
 		all = append(all, compiled{r.family(), s, precision, r.needs()})
 	}
+	slices.SortStableFunc(all, byImages)
 	return all
 }
 
@@ -68,6 +66,7 @@ type figures struct {
 	row    []string
 }
 
+// readTable gives a table's rows of our programs, but for those of a compiler that failed, which has left no figures.
 func readTable(text string) (all []figures) {
 	records, err := csv.NewReader(strings.NewReader(text)).ReadAll()
 	if err != nil || len(records) == 0 {
@@ -78,7 +77,9 @@ func readTable(text string) (all []figures) {
 		column[name] = i
 	}
 	for _, r := range records[1:] {
-		all = append(all, figures{column, r})
+		if f := (figures{column, r}); f.of("program") == "ours" && f.number("temporaryBytes") != 0 {
+			all = append(all, f)
+		}
 	}
 	return all
 }
@@ -145,8 +146,7 @@ func predict(rows []compiled, family, precision string, s stepOf) (n Needs, exac
 			return n, false, false
 		}
 	} else {
-		at := batches(same)
-		exact = slices.Contains(at, s.images) || len(at) >= 3 && s.images > at[0] && s.images < at[len(at)-1]
+		exact = told(same, s.images)
 	}
 	low, high := around(same, s.images)
 	of := low.step // the rows' network, which may be another
@@ -166,12 +166,26 @@ func predict(rows []compiled, family, precision string, s stepOf) (n Needs, exac
 	return Needs{int64(out[0]), out[1], out[2]}, exact, true
 }
 
+// row of a table, of so many images a device.
+type row interface{ images() int }
+
+func (c compiled) images() int      { return c.step.images }
+func (c compiledViews) images() int { return c.views.images }
+
+func byImages[R row](a, b R) int { return a.images() - b.images() }
+
 // batches of rows by their images, as they are once.
-func batches(rows []compiled) (images []int) {
+func batches[R row](rows []R) (images []int) {
 	for _, r := range rows {
-		images = append(images, r.step.images)
+		images = append(images, r.images())
 	}
 	return slices.Compact(images)
+}
+
+// told says whether rows of the same tell what so many images need: one is of as many, or they are between those of at least three.
+func told[R row](rows []R, images int) bool {
+	at := batches(rows)
+	return slices.Contains(at, images) || len(at) >= 3 && images > at[0] && images < at[len(at)-1]
 }
 
 // around are two of a network's rows, by their images, that a line is drawn through to so many: those beside them, or the outermost
@@ -202,11 +216,7 @@ func alike(rows []compiled, family, precision string, s stepOf) (same, like []co
 		}
 		return d
 	}
-	same, like = nearest(rows, distance, func(r compiled) bool { return r.step.depth == s.depth && r.step.size == s.size })
-	byImages := func(a, b compiled) int { return a.step.images - b.step.images }
-	slices.SortStableFunc(same, byImages)
-	slices.SortStableFunc(like, byImages)
-	return same, like
+	return nearest(rows, distance, func(r compiled) bool { return r.step.depth == s.depth && r.step.size == s.size })
 }
 
 // nearest are the rows at no distance that are the same, and of the others those at the least.

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"cmp"
 	_ "embed" // the table
 	"math"
 	"slices"
@@ -34,12 +33,9 @@ var compilationsOfViews = sync.OnceValue(func() []compiledViews { return parseVi
 func parseViews(text string) (all []compiledViews) {
 	for _, r := range readTable(text) {
 		whole := func(name string) int { return int(r.number(name)) }
-		if r.of("program") != "ours" || r.number("temporaryBytes") == 0 {
-			continue
-		}
 		all = append(all, compiledViews{r.family(), viewsOf{whole("size"), whole("edge"), whole("batch") / whole("devices"), r.of("operations")}, r.needs()})
 	}
-	slices.SortStableFunc(all, func(a, b compiledViews) int { return cmp.Compare(a.views.images, b.views.images) })
+	slices.SortStableFunc(all, byImages)
 	return all
 }
 
@@ -66,9 +62,7 @@ const operationsOfValue = 100
 func predictViews(rows []compiledViews, family string, v viewsOf) (n Needs, exact bool) {
 	same, like := alikeViews(rows, family, v)
 	if len(same) > 0 {
-		at := imagesOf(same)
-		exact = slices.Contains(at, v.images) || len(at) >= 3 && v.images > at[0] && v.images < at[len(at)-1]
-		like = same
+		exact, like = told(same, v.images), same
 	}
 	out := v.formula()
 	if len(like) > 0 {
@@ -91,14 +85,6 @@ func predictViews(rows []compiledViews, family string, v viewsOf) (n Needs, exac
 // between is how far so many images are from few to many, by their logarithms: 0 to 1.
 func between(few, images, many int) float64 {
 	return math.Log(float64(images)/float64(few)) / math.Log(float64(many)/float64(few))
-}
-
-// imagesOf rows, as they are once.
-func imagesOf(rows []compiledViews) (images []int) {
-	for _, r := range rows {
-		images = append(images, r.views.images)
-	}
-	return slices.Compact(images)
 }
 
 // aroundViews are the rows beside so many images; outside of all of them, and where one has as many, one twice: nothing of views is the

@@ -191,16 +191,14 @@ func largestPart(share, most, devices int) int {
 // or runtime says what it lacks. Where it is known what the step needs and what there is, what is advised is by that; else half of
 // what failed may fit. Unit: bytes.
 func (s Stage) DeviceOutOfMemory(err error, needs, has int64) error {
-	available := s.MemoryBytes
+	available, lacks := s.MemoryBytes, ""
 	if needs > has && has > 0 {
 		available = int64(float64(s.MemoryBytes) / float64(needs) * float64(has))
+		lacks = fmt.Sprintf(", of which a device has %s for programs and it needs %s", bytes(has), bytes(needs))
 	}
-	fix, lacks := s.fix(available), ""
+	fix := s.fix(available)
 	if fix == "" {
 		fix = "set encoder.widthMultiplier or dataset.imageSize lower"
-	}
-	if needs > has && has > 0 {
-		lacks = fmt.Sprintf(", of which a device has %s for programs and it needs %s", bytes(has), bytes(needs))
 	}
 	return contract.UserErrorf("OutOfMemory", "a step of stage %s does not fit the accelerator's memory%s: %s, or accelerator.devicesPerWorker higher (%w)", s.Name, lacks, fix, err)
 }

@@ -42,7 +42,7 @@ func TestViewsPredictedWithoutThemselves(t *testing.T) {
 		name := fmt.Sprintf("%s, %d px of %d", row.family, row.views.size, row.views.edge)
 		same, _ := alikeViews(all, row.family, row.views)
 		others := slices.DeleteFunc(slices.Clone(same), func(r compiledViews) bool { return r.views.images == row.views.images })
-		at := imagesOf(others)
+		at := batches(others)
 		if len(at) < 2 || row.views.images < at[0] || row.views.images > at[len(at)-1] {
 			continue
 		}
