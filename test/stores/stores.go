@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/simclr-operator/simclr-operator/test/host"
 )
 
 // startTimeout of a server.
@@ -79,17 +81,6 @@ func (p *process) Kill() {
 	}
 }
 
-// freeAddress of this machine. Another process may take it before the server does, which then does not start.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // S3 is a server of the S3 protocol, by HTTPS. What is in Root/BUCKET/KEY is the object KEY of BUCKET.
 type S3 struct {
 	process
@@ -108,7 +99,7 @@ func StartS3(t testing.TB) *S3 {
 	if err := os.Mkdir(s.Root, 0o777); err != nil {
 		t.Fatal(err)
 	}
-	s.process = process{t: t, address: freeAddress(t)}
+	s.process = process{t: t, address: host.FreeAddress(t)}
 	s.Endpoint = "https://" + s.address
 	s.command = []string{
 		tool(t, "versitygw"), "--quiet", "--keep-alive", "--access", s.AccessKey, "--secret", s.SecretKey,
@@ -129,13 +120,13 @@ type GCS struct {
 // StartGCS with the objects below a folder; it ends with the test.
 func StartGCS(t testing.TB, root string) *GCS {
 	t.Helper()
-	g := &GCS{Host: freeAddress(t)}
-	host, port, err := net.SplitHostPort(g.Host)
+	g := &GCS{Host: host.FreeAddress(t)}
+	name, port, err := net.SplitHostPort(g.Host)
 	if err != nil {
 		t.Fatal(err)
 	}
 	g.process = process{t: t, address: g.Host, command: []string{
-		tool(t, "fake-gcs-server"), "-scheme", "http", "-host", host, "-port", port, "-backend", "memory", "-data", root,
+		tool(t, "fake-gcs-server"), "-scheme", "http", "-host", name, "-port", port, "-backend", "memory", "-data", root,
 		"-public-host", g.Host, "-external-url", fmt.Sprintf("http://%s", g.Host), "-log-level", "error",
 	}}
 	g.Start()
