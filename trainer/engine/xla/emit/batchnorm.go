@@ -29,6 +29,9 @@ func perChannel(v value) float64 {
 	return float64(n)
 }
 
+// mean of all values of a channel.
+func (e *emission) mean(v value) value { return e.scale(e.overChannels(v), 1/perChannel(v)) }
+
 // row of statistics (2, C): (C).
 func row(v value, i int) value { return reshape(part(v, 0, i, i+1), dims(v)[1]) }
 
@@ -54,15 +57,15 @@ func batchStatistics(e *emission, _ op.BatchStatistics, in []value, _ []int) val
 	x := e.wide(in[0])
 	switch {
 	case in[0].Shape().DType == dtypes.BFloat16:
-		mean := e.scale(e.overChannels(x), 1/perChannel(x))
-		squares := e.scale(e.overChannels(mul(x, x)), 1/perChannel(x))
+		mean := e.mean(x)
+		squares := e.mean(mul(x, x))
 		return pair(mean, must(stablehlo.Maximum(sub(squares, mul(mean, mean)), e.full(0, mean))))
 	case len(dims(x)) == 4:
 		return e.statisticsOfImages(x)
 	}
-	mean := e.scale(e.overChannels(x), 1/perChannel(x))
+	mean := e.mean(x)
 	d := sub(x, along(mean, dims(x)))
-	return pair(mean, e.scale(e.overChannels(mul(d, d)), 1/perChannel(x)))
+	return pair(mean, e.mean(mul(d, d)))
 }
 
 // statisticsOfImages (N, C, H, W) are each image's own about one of its values, so that little cancels, and then those of the images

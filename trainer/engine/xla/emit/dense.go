@@ -1,6 +1,7 @@
 package emit
 
 import (
+	"cmp"
 	"math"
 
 	"github.com/gomlx/compute/dtypes"
@@ -38,15 +39,12 @@ func relu(e *emission, _ op.ReLU, in []value, _ []int) value {
 }
 
 // reluGrad is dy where y is positive: where ReLU's operand is, if it is not rounded, which compilers compute again from what batch norm's
-// gradient reads anyway; of y they would keep where it is positive beside it, a quarter more. Batch norm's gradient sums it up, and then computes with it: of what batch norm gave itself,
-// the same is written twice, once with zeros and once with −0, or compilers would find that the two are one, keep dy in between,
-// and read it twice.
+// gradient reads anyway; of y they would keep where it is positive beside it, a quarter more. Batch norm's gradient sums it up, and then
+// computes with it: of what batch norm gave itself, the same is written twice, once with zeros and once with −0, or compilers would find
+// that the two are one, keep dy in between, and read it twice.
 func reluGrad(e *emission, _ op.ReLUGrad, in []value, _ []int) value {
 	y, dy := in[0], in[1]
-	x := y
-	if before := e.before[y]; before != nil {
-		x = before
-	}
+	x := cmp.Or(e.before[y], y)
 	masked := func(zero float64) value {
 		return choose(where(x, types.CompareGT, e.full(zero, x), types.CompareFloat), dy, e.full(zero, dy))
 	}
